@@ -1,0 +1,33 @@
+/** The named limits of every signed or transported form (WIRE.md §2). A test reaches each. */
+
+/** Bytes of one encoded reading. A P1 telegram with 60 registers has about 1,500. */
+export const readingBytesMax = 8_192;
+/** Registers, tags or file digests in one reading. */
+export const registersPerReadingMax = 256;
+export const tagsPerReadingMax = 256;
+export const filesPerReadingMax = 16;
+/** Characters of a textual value (UTF-8 bytes). */
+export const textBytesMax = 1_024;
+/** Characters of an identifier, `[A-Za-z0-9._-]`. */
+export const identifierLengthMax = 64;
+/** Readings in one bundle. */
+export const readingsPerBundleMax = 4_096;
+/** Bytes of one bundle's body before compression, and after. */
+export const bodyBytesMax = 4 * 1_024 * 1_024;
+export const bodyWireBytesMax = 1_024 * 1_024;
+/** Bytes of one statement: a lane entry (C2SP tlog-tiles keeps entries below 2^16). */
+export const statementBytesMax = 65_535;
+/** Bytes of one MQTT message of ours; also the broker's packet limit, less 4 KiB for the topic. */
+export const messageBytesMax = statementBytesMax + bodyWireBytesMax + 256;
+/** Lost ranges that one gap statement names. */
+export const rangesPerGapMax = 256;
+/** Bytes of a receipt file, and of a trust policy. */
+export const receiptBytesMax = 65_536;
+export const trustPolicyBytesMax = 1_048_576;
+/** Certificates between a device and a trusted one, and bytes of one certificate. */
+export const chainLengthMax = 4;
+export const certificateBytesMax = 8_192;
+/** Siblings in a Merkle path: a tree of 2^64 leaves has 64 levels. */
+export const pathLengthMax = 64;
+/** Validators of a channel (CONSENSUS.md). */
+export const validatorsMax = 64;
