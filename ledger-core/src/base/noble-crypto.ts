@@ -6,20 +6,26 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { mint } from "./brand.ts";
 import type { Digest } from "./bytes.ts";
 import type { CryptoPort } from "./crypto-port.ts";
+import { isPrimeOrderKey, isPrimeOrderSignature } from "./ed25519-point.ts";
 
 /** PS256 is not available here: such a signature never verifies, and the verifier says which. */
 export const nobleCrypto: CryptoPort = {
   sha256: (bytes) => mint<Digest>(sha256(bytes)),
   verify(key, message, signature) {
+    if (key.algorithm === "PS256" || signature.length !== 64) return false;
     try {
       switch (key.algorithm) {
         case "ES256":
+          // The library also takes compressed points, which are no key of ours.
+          if (key.point.length !== 65) return false;
           return p256.verify(signature, message, key.point, { prehash: true, lowS: false });
         case "EdDSA":
-          // RFC 8032 strict, as OpenSSL judges, not the laxer ZIP 215.
-          return ed25519.verify(signature, message, key.point, { zip215: false });
-        case "PS256":
-          return false;
+          // RFC 8032 strict and without the cofactor, as OpenSSL judges, not the laxer ZIP 215.
+          return (
+            ed25519.verify(signature, message, key.point, { zip215: false }) &&
+            isPrimeOrderKey(key.point) &&
+            isPrimeOrderSignature(signature)
+          );
       }
     } catch {
       return false;

@@ -1,0 +1,9 @@
+/** The named limits of the daemons' shared shells. A test reaches each. */
+
+/** Public keys that stay imported: a gateway's devices; about 2 KiB each. */
+export const importedKeysMax = 4_096;
+/** Bytes of an RSA key's SPKI: 4,096 bits take 550. */
+export const spkiBytesMax = 1_024;
+/** Bits of an RSA modulus that PS256 takes. */
+export const rsaBitsMin = 2_048;
+export const rsaBitsMax = 4_096;
