@@ -1,0 +1,15 @@
+/** The named limits of the agent; a test reaches each. */
+
+/**
+ * Bytes of one P1 telegram, `/` to the line end after the checksum. Five text messages of 1,024
+ * octets, two hexadecimal digits each (Luxembourg's 0-0:96.13.0 … .5), and 2 KiB of registers fit.
+ */
+export const p1TelegramBytesMax = 16_384;
+/** Bytes of one line of a P1 telegram: a message of 1,024 octets in hexadecimal, its code, CR LF. */
+export const p1LineBytesMax = 4_096;
+/** Registers that one P1 telegram may state; as many as one reading holds. */
+export const p1RegistersMax = 256;
+/** UTF-8 bytes of one text value of a P1 telegram; as many as one reading's text holds. */
+export const p1TextBytesMax = 1_024;
+/** Bytes of one line of an ear-tag reader, line end included. */
+export const stickLineBytesMax = 128;
