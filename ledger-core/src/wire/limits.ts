@@ -31,3 +31,12 @@ export const certificateBytesMax = 8_192;
 export const pathLengthMax = 64;
 /** Validators of a channel (CONSENSUS.md). */
 export const validatorsMax = 64;
+/** Incarnations, and ranges in all, that one have or want message lists; more goes in further pages. */
+export const incarnationsPerPageMax = 256;
+export const rangesPerPageMax = 4_096;
+/** Statements that one downlink proof covers. */
+export const statementsPerProofMax = 1_024;
+/** Hashes of one multiproof: every statement with a path of its own in a tree of 2^24 leaves. */
+export const multiproofHashesMax = 24 * statementsPerProofMax;
+/** Bytes of a certification request (PKCS#10). */
+export const certificationRequestBytesMax = 4_096;
