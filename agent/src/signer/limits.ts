@@ -1,0 +1,26 @@
+/** The bounds of everything that a signer reads, queues or repeats. */
+
+/** Characters of a key URI. */
+export const keyUriLengthMax = 2048;
+
+/** Bytes of a private key file; a PKCS#8 P-256 key in PEM has 241. */
+export const keyFileBytesMax = 8192;
+
+/** Bytes of a PIN file, the end of line included; no token takes a longer PIN than 255. */
+export const pinFileBytesMax = 257;
+
+/** Signatures that one signer has under way or waiting; one more is SIGN_QUEUE_FULL. */
+export const signQueueMax = 64;
+
+/** Milliseconds from a request to its signature, a recovery of the token included. */
+export const signMsMax = 15_000;
+
+/** How often one request is put to a token that comes back each time and still refuses. */
+export const signAttemptsMax = 3;
+
+/** Milliseconds before the first and, doubling, before the last kind of retry of a lost token. */
+export const recoveryDelayMsMin = 100;
+export const recoveryDelayMsMax = 30_000;
+
+/** Slots of a PKCS#11 module that are looked at. */
+export const slotsMax = 256;

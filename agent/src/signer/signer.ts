@@ -1,0 +1,35 @@
+/** The port to a private key that signs and never shows itself. */
+
+import type { Algorithm, PublicKey } from "@tamga/ledger-core/base/crypto-port";
+
+/**
+ * `ready`; `recovering` while the token is away or does not answer; `locked` once a PIN was
+ * refused, for the rest of the process.
+ */
+export type SignerState = "ready" | "recovering" | "locked";
+
+export interface Signer {
+  readonly algorithm: Algorithm;
+  /** Shown wherever the key is: a `file` key is no hardware key. */
+  readonly keyKind: "pkcs11" | "file";
+  publicKey(): PublicKey;
+  /**
+   * Signs the message, not a digest of it: hashing is the signer's part.
+   *
+   * @returns ES256: r‖s, 64 bytes (RFC 9053 §2.1); EdDSA: 64 bytes; PS256: as long as the modulus.
+   * Throws {@link OperationalError}: SIGN_QUEUE_FULL, SIGN_TIMEOUT, SIGN_FAILED, PIN_REFUSED,
+   *   SIGNER_CLOSED; or rejects with `signal.reason`.
+   */
+  sign(message: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Uint8Array>;
+  state(): SignerState;
+  /** Lets go of the key; requests that wait are refused with SIGNER_CLOSED. */
+  close(): Promise<void>;
+}
+
+/** What a signer writes its changes of state to; a pino logger is one. */
+export interface SignerLog {
+  info(fields: LogFields, message: string): void;
+  warn(fields: LogFields, message: string): void;
+  error(fields: LogFields, message: string): void;
+}
+type LogFields = Readonly<Record<string, string | number | boolean>>;
