@@ -1,0 +1,38 @@
+// `npm test`: brings the real parts that the tests use, then runs every test file.
+//
+// As root on Debian it installs what is missing. Elsewhere it names what is missing, and the tests that
+// need it are skipped aloud; with CI set a skip is a failure (test/real-parts.ts).
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+const parts = [
+  { debian: "softhsm2", present: () => found("softhsm2-util"), for: "keys in a PKCS#11 token" },
+  { debian: "socat", present: () => found("socat"), for: "serial lines over pty pairs" },
+  { debian: "openssl", present: () => found("openssl"), for: "certificates read by another maker" },
+];
+
+const missing = parts.filter((part) => !part.present());
+if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
+  const names = missing.map((part) => part.debian);
+  process.stderr.write(`tamga: installing ${names.join(", ")} for the tests …\n`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const apt = (args) => spawnSync("apt-get", args, { stdio: ["ignore", "ignore", "inherit"], env });
+  if (apt(["install", "-y", "-qq", "--no-install-recommends", ...names]).status !== 0) {
+    apt(["update", "-qq"]);
+    apt(["install", "-y", "-qq", "--no-install-recommends", ...names]);
+  }
+}
+for (const part of parts) {
+  if (part.present()) continue;
+  process.stderr.write(
+    `tamga: SKIPPED ALOUD: Debian package ${part.debian} is missing; not tested: ${part.for}\n`,
+  );
+}
+
+const args = ["run", "--config", "test/vitest.config.ts", ...process.argv.slice(2)];
+process.exit(spawnSync("vitest", args, { stdio: "inherit" }).status ?? 70);
+
+function found(command) {
+  return spawnSync("sh", ["-c", `command -v ${command}`], { stdio: "ignore" }).status === 0;
+}
