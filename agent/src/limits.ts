@@ -13,3 +13,12 @@ export const p1RegistersMax = 256;
 export const p1TextBytesMax = 1_024;
 /** Bytes of one line of an ear-tag reader, line end included. */
 export const stickLineBytesMax = 128;
+/** Characters of a link URI. */
+export const linkUriLengthMax = 1_024;
+/** Bytes that a link reads ahead of its consumer, and so the most in one chunk; a socket has the same. */
+export const linkChunkBytesMax = 65_536;
+/** Milliseconds until a TCP link gives up connecting. */
+export const linkConnectMsMax = 10_000;
+/** Milliseconds between two attempts to open a link that fails, at first and at most. */
+export const linkRetryMsMin = 500;
+export const linkRetryMsMax = 30_000;
