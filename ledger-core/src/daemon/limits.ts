@@ -7,3 +7,8 @@ export const spkiBytesMax = 1_024;
 /** Bits of an RSA modulus that PS256 takes. */
 export const rsaBitsMin = 2_048;
 export const rsaBitsMax = 4_096;
+/** Bytes of a configuration file, and of one secret beside it. */
+export const configBytesMax = 1_048_576;
+export const secretBytesMax = 4_096;
+/** Faults of a configuration that one message lists. */
+export const configFaultsShownMax = 10;
