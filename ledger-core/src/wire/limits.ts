@@ -40,3 +40,5 @@ export const statementsPerProofMax = 1_024;
 export const multiproofHashesMax = 24 * statementsPerProofMax;
 /** Bytes of a certification request (PKCS#10). */
 export const certificationRequestBytesMax = 4_096;
+/** Characters of an enrolment file. */
+export const enrolmentBytesMax = 1_048_576;

@@ -1,0 +1,99 @@
+/**
+ * The way of an uplink message: check, then admit to the lane in arrival order of its device, then
+ * resolve. What resolves is durable; the broker writes PUBACK only then.
+ */
+
+import { assertNever } from "@tamga/ledger-core/base/assert";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { UplinkKind } from "@tamga/ledger-core/wire/topic";
+import type { Admission } from "../lane/admission.ts";
+import { commitMsMax } from "../limits.ts";
+import type { ClientAccess } from "./client-access.ts";
+import type { VerifyPool } from "./verify-pool.ts";
+import type { UplinkSender } from "./verify-uplink.ts";
+
+export type IngestPorts = {
+  readonly pool: Pick<VerifyPool, "verify">;
+  /** Admits in call order; resolves after the commit that holds it. */
+  readonly admit: (admission: Admission) => Promise<unknown>;
+  /** Signing keys that the device may use now. */
+  readonly keysOf: (device: Identifier) => UplinkSender["keys"];
+  readonly have: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
+  readonly renew: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
+  readonly clock: Clock;
+  /** Called when a commit is overdue: the daemon ends rather than hold PUBACKs for ever. */
+  readonly stuck: (error: OperationalError) => void;
+};
+
+export class Ingest {
+  readonly #ports: IngestPorts;
+  /** Per device: settles when its newest statement has entered the commit queue. */
+  readonly #tails = new Map<Identifier, Promise<void>>();
+
+  constructor(ports: IngestPorts) {
+    this.#ports = ports;
+  }
+
+  /** Resolves when the message is durable (or answered). Rejects with what cuts the client off. */
+  async deliver(access: ClientAccess, kind: UplinkKind, payload: Uint8Array): Promise<void> {
+    switch (kind) {
+      case "statement":
+        return this.#watched(this.#statement(access, payload));
+      case "have":
+        return this.#ports.have(access, payload);
+      case "renew":
+        return this.#ports.renew(access, payload);
+      default:
+        return assertNever(kind);
+    }
+  }
+
+  async #statement(access: ClientAccess, payload: Uint8Array): Promise<void> {
+    const { device, channel } = access;
+    const keys = this.#ports.keysOf(device);
+    const verdict = this.#ports.pool.verify({ payload, sender: { channel, device, keys } });
+    const before = this.#tails.get(device) ?? Promise.resolve();
+    let committed: Promise<unknown> = Promise.resolve();
+    const entered = before.then(async () => {
+      const judged = await verdict;
+      const admission: Admission = judged.ok
+        ? { kind: "statement", device, ...judged.value }
+        : { kind: "refused", device, bytes: payload, ...judged.fault };
+      committed = this.#ports.admit(admission);
+      // Entering, not committing, is what keeps the order: a whole window shares one commit.
+      committed.catch(() => undefined);
+    });
+    const tail = entered.catch(() => undefined);
+    this.#tails.set(device, tail);
+    try {
+      await entered;
+    } finally {
+      if (this.#tails.get(device) === tail) this.#tails.delete(device);
+    }
+    await committed;
+  }
+
+  /** aedes reads no PINGREQ while a PUBACK is owed: this must end well within the keep-alive. */
+  async #watched(work: Promise<void>): Promise<void> {
+    const timer = new AbortController();
+    const late = this.#ports.clock.sleep(commitMsMax, { signal: timer.signal }).then(
+      () => {
+        const error = new OperationalError(
+          "COMMIT_OVERDUE",
+          "A statement was not checked and committed in time; the gateway restarts.",
+          { details: { limitMs: commitMsMax } },
+        );
+        this.#ports.stuck(error);
+        throw error;
+      },
+      () => new Promise<never>(() => undefined),
+    );
+    try {
+      await Promise.race([work, late]);
+    } finally {
+      timer.abort();
+    }
+  }
+}

@@ -1,0 +1,233 @@
+/**
+ * The embedded MQTT broker (aedes 1.2.0): who is on the line, what they may publish, and PUBACK only
+ * after `deliver` resolved, since `authorizePublish` is the one hook that runs before it.
+ */
+
+import type { TLSSocket } from "node:tls";
+import { present } from "@tamga/ledger-core/base/assert";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { DownlinkKind, UplinkKind } from "@tamga/ledger-core/wire/topic";
+import { downlinkTopic } from "@tamga/ledger-core/wire/topic";
+import type { AuthenticateError, Client } from "aedes";
+import { Aedes } from "aedes";
+import type { Logger } from "pino";
+import { bytesInFlightMax, bytesInFlightPerDeviceMax, connectMsMax } from "../limits.ts";
+import { ByteBudget } from "./byte-budget.ts";
+import type { ClientAccess, KnownCertificate } from "./client-access.ts";
+import { admitClient, admitPublish, admitSubscribe } from "./client-access.ts";
+import { TlsFront } from "./tls-front.ts";
+
+export type BrokerOptions = {
+  readonly channel: Identifier;
+  /** PEM. */
+  readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
+  /** What the registry knows of the certificate with this SHA-256. */
+  readonly certificate: (fingerprint: Uint8Array) => KnownCertificate | undefined;
+  /** Resolves when the message is durable. */
+  readonly deliver: (access: ClientAccess, kind: UplinkKind, payload: Uint8Array) => Promise<void>;
+  /** A device subscribed to its downlink, or went. */
+  readonly online: (access: ClientAccess) => void;
+  readonly offline: (device: Identifier) => void;
+  /** Counts a refusal by its stable code. */
+  readonly refused: (code: string) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+};
+
+type Line = { readonly access: ClientAccess; subscribed: boolean };
+type ConnectPacket = {
+  readonly clientId: string;
+  readonly will?: unknown;
+  readonly clean?: boolean;
+};
+type PublishPacket = {
+  readonly topic: string;
+  readonly qos: number;
+  readonly retain: boolean;
+  payload: string | Buffer;
+};
+type Done = (error?: Error | null) => void;
+
+export class MqttBroker {
+  readonly #options: BrokerOptions;
+  readonly #aedes: Aedes;
+  readonly #front: TlsFront;
+  readonly #budget: ByteBudget;
+  readonly #lines = new WeakMap<Client, Line>();
+  readonly #online = new Map<Identifier, Client>();
+
+  private constructor(options: BrokerOptions, aedes: Aedes) {
+    this.#options = options;
+    this.#aedes = aedes;
+    this.#budget = new ByteBudget({
+      totalMax: bytesInFlightMax,
+      shareMax: bytesInFlightPerDeviceMax,
+    });
+    this.#front = new TlsFront({
+      ...options,
+      budget: this.#budget,
+      accept: (socket) => aedes.handle(socket),
+    });
+  }
+
+  static async create(options: BrokerOptions): Promise<MqttBroker> {
+    const holder: { broker?: MqttBroker } = {};
+    const broker = () => present(holder.broker, "broker behind its hooks");
+    const aedes = await Aedes.createBroker({
+      connectTimeout: connectMsMax,
+      maxClientsIdLength: 64,
+      preConnect: (client, packet, done) => broker().#preConnect(client, packet, done),
+      authenticate: (client, _user, _password, done) => done(null, broker().#lines.has(client)),
+      authorizePublish: (client, packet, done) => broker().#publish(client, packet, done),
+      authorizeSubscribe: (client, subscription, done) => {
+        if (broker().#maySubscribe(client, subscription.topic)) done(null, subscription);
+        else broker().#refuse("TOPIC_FOREIGN", (error) => done(error ?? null));
+      },
+    });
+    holder.broker = new MqttBroker(options, aedes);
+    aedes.on("subscribe", (_subscriptions, client) => broker().#subscribed(client));
+    aedes.on("clientDisconnect", (client) => broker().#gone(client));
+    const { logger } = options;
+    aedes.on("clientError", (client, error) =>
+      logger.debug({ event: "client.error", device: client.id, err: error }, "client cut off"),
+    );
+    aedes.on("connectionError", (_client, error) =>
+      logger.debug({ event: "connection.error", err: error }, "connection cut off"),
+    );
+    return holder.broker;
+  }
+
+  get connections(): number {
+    return this.#front.connections;
+  }
+
+  get bytesInFlight(): number {
+    return this.#budget.total;
+  }
+
+  /** @returns the port. Throws OperationalError BROKER_PORT_TAKEN. */
+  listen(host: string, port: number): Promise<number> {
+    return this.#front.listen(host, port);
+  }
+
+  /** @returns false where the device is not on the line: it asks again when it comes back. */
+  send(device: Identifier, kind: DownlinkKind, payload: Uint8Array): boolean {
+    const client = this.#online.get(device);
+    const line = client === undefined ? undefined : this.#lines.get(client);
+    if (client === undefined || line === undefined) return false;
+    client.publish({
+      cmd: "publish",
+      topic: downlinkTopic(line.access, kind),
+      payload: Buffer.from(payload),
+      qos: 1,
+      retain: false,
+      dup: false,
+    });
+    return true;
+  }
+
+  isOnline(device: Identifier): boolean {
+    return this.#online.has(device);
+  }
+
+  /** Cuts a device off, e.g. when it was revoked. */
+  disconnect(device: Identifier): void {
+    this.#online.get(device)?.conn.destroy();
+  }
+
+  async close(): Promise<void> {
+    await this.#front.close();
+    await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
+  }
+
+  #preConnect(
+    client: Client,
+    packet: ConnectPacket,
+    done: (error: Error | null, success: boolean) => void,
+  ): void {
+    const { channel, clock } = this.#options;
+    const socket = client.conn;
+    const judged = admitClient(
+      {
+        clientId: packet.clientId,
+        hasWill: packet.will !== undefined,
+        cleanSession: packet.clean === true,
+        certificate: isTls(socket) ? this.#front.certificateOf(socket) : "missing",
+      },
+      { channel, now: clock.now() },
+    );
+    if (!judged.ok) {
+      this.#options.refused(judged.fault.code);
+      done(accessError(judged.fault.code), false);
+      return;
+    }
+    this.#lines.set(client, { access: judged.value, subscribed: false });
+    done(null, true);
+  }
+
+  #publish(client: Client | null, packet: PublishPacket, done: Done): void {
+    const line = client === null ? undefined : this.#lines.get(client);
+    if (line === undefined) {
+      this.#refuse("CLIENT_CERTIFICATE_UNKNOWN", done);
+      return;
+    }
+    const { device } = line.access;
+    const judged = admitPublish(line.access, packet);
+    const bytes = typeof packet.payload === "string" ? Buffer.from(packet.payload) : packet.payload;
+    if (!judged.ok) this.#refuse(judged.fault.code, done);
+    else if (!this.#budget.take(device, bytes.length)) this.#refuse("BYTES_IN_FLIGHT_FULL", done);
+    else {
+      // aedes fans an acknowledged packet out to subscribers; there are none, so it need not hold it.
+      packet.payload = "";
+      this.#options
+        .deliver(line.access, judged.value, new Uint8Array(bytes))
+        .then(
+          () => done(),
+          (error: unknown) => this.#failed(device, error, done),
+        )
+        .finally(() => this.#budget.give(device, bytes.length));
+    }
+  }
+
+  /** No PUBACK: the client is cut off and sends the same bytes again. */
+  #failed(device: Identifier, error: unknown, done: Done): void {
+    this.#options.logger.warn({ event: "ingest.failed", device, err: error }, "client cut off");
+    this.#refuse(error instanceof OperationalError ? error.code : "INGEST_FAILED", done);
+  }
+
+  #refuse(code: string, done: Done): void {
+    this.#options.refused(code);
+    done(new Error(code));
+  }
+
+  #maySubscribe(client: Client, filter: string): boolean {
+    const line = this.#lines.get(client);
+    return line !== undefined && admitSubscribe(line.access, filter).ok;
+  }
+
+  #subscribed(client: Client): void {
+    const line = this.#lines.get(client);
+    if (line === undefined || line.subscribed) return;
+    line.subscribed = true;
+    this.#online.set(line.access.device, client);
+    this.#options.online(line.access);
+  }
+
+  #gone(client: Client): void {
+    const line = this.#lines.get(client);
+    if (line === undefined || this.#online.get(line.access.device) !== client) return;
+    this.#online.delete(line.access.device);
+    this.#options.offline(line.access.device);
+  }
+}
+
+/** aedes answers CONNECT with return code 5, not authorized. */
+function accessError(code: string): AuthenticateError {
+  return Object.assign(new Error(code), { returnCode: 5 });
+}
+
+function isTls(socket: unknown): socket is TLSSocket {
+  return typeof socket === "object" && socket !== null && "getPeerCertificate" in socket;
+}

@@ -1,0 +1,118 @@
+/** Spreads statements to check over worker threads, in batches, and keeps what waits bounded. */
+
+import { Worker } from "node:worker_threads";
+import { present } from "@tamga/ledger-core/base/assert";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Result } from "@tamga/ledger-core/base/result";
+import { verifyBatchMax, verifyQueueMax } from "../limits.ts";
+import type { UplinkFault, VerifiedUplink } from "./verify-uplink.ts";
+import type { VerifyAnswer, VerifyBatch, VerifyJob } from "./verify-worker.ts";
+
+type Verdict = Result<VerifiedUplink, UplinkFault>;
+type Waiting = {
+  readonly job: VerifyJob;
+  readonly resolve: (verdict: Verdict) => void;
+  readonly reject: (error: unknown) => void;
+};
+type Lane = { worker: Worker; inFlight: Waiting[] | undefined };
+
+export class VerifyPool {
+  readonly #lanes: Lane[] = [];
+  readonly #queue: Waiting[] = [];
+  #nextId = 0;
+  #closed = false;
+  #scheduled = false;
+
+  /** @param threads worker threads, 1 or more. */
+  constructor(threads: number) {
+    for (let i = 0; i < threads; i++) this.#lanes.push(this.#start());
+  }
+
+  /** Jobs that wait or are being checked. */
+  get pending(): number {
+    return this.#lanes.reduce(
+      (sum, lane) => sum + (lane.inFlight?.length ?? 0),
+      this.#queue.length,
+    );
+  }
+
+  /**
+   * Judges one message. Rejects with OperationalError VERIFY_QUEUE_FULL past the bound, and
+   * VERIFY_WORKER_LOST when a thread died over this very job.
+   */
+  verify(job: VerifyJob): Promise<Verdict> {
+    if (this.#closed || this.#queue.length >= verifyQueueMax) {
+      return Promise.reject(
+        new OperationalError(
+          "VERIFY_QUEUE_FULL",
+          "Too many statements wait to be checked; try again.",
+        ),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ job, resolve, reject });
+      // What arrives in one turn of the event loop travels to the thread together.
+      if (this.#scheduled) return;
+      this.#scheduled = true;
+      setImmediate(() => {
+        this.#scheduled = false;
+        this.#dispatch();
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#lanes.map((lane) => lane.worker.terminate()));
+  }
+
+  #dispatch(): void {
+    const idle = this.#lanes.filter((lane) => lane.inFlight === undefined);
+    for (const [i, lane] of idle.entries()) {
+      const share = Math.ceil(this.#queue.length / (idle.length - i));
+      const taken = this.#queue.splice(0, Math.min(verifyBatchMax, share));
+      if (taken.length === 0) return;
+      lane.inFlight = taken;
+      const batch: VerifyBatch = { id: this.#nextId++, jobs: taken.map((item) => item.job) };
+      lane.worker.postMessage(batch);
+    }
+  }
+
+  #start(): Lane {
+    const lane: Lane = { worker: this.#spawn(() => lane), inFlight: undefined };
+    return lane;
+  }
+
+  #spawn(lane: () => Lane): Worker {
+    const worker = new Worker(new URL("./verify-worker.ts", import.meta.url));
+    worker.unref();
+    worker.on("message", (answer: VerifyAnswer) => {
+      const done = lane().inFlight ?? [];
+      lane().inFlight = undefined;
+      this.#dispatch();
+      for (const [i, item] of done.entries()) {
+        item.resolve(present(answer.results[i], "verdict of a job"));
+      }
+    });
+    worker.on("error", (cause) => this.#lost(lane(), cause));
+    return worker;
+  }
+
+  /** A thread that died takes its batch with it: the client is cut off unacknowledged and sends again. */
+  #lost(lane: Lane, cause: unknown): void {
+    const failed = lane.inFlight ?? [];
+    lane.inFlight = undefined;
+    if (!this.#closed) lane.worker = this.#spawn(() => lane);
+    for (const item of failed) {
+      item.reject(
+        new OperationalError(
+          "VERIFY_WORKER_LOST",
+          "A verify thread ended; the statement is sent again.",
+          {
+            cause,
+          },
+        ),
+      );
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** Judges one uplink statement message by itself: form, signature, body. Pure but for its ports. */
+
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { equal } from "@tamga/ledger-core/base/bytes";
+import type { CryptoPort, PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import type { Result } from "@tamga/ledger-core/base/result";
+import { err, ok } from "@tamga/ledger-core/base/result";
+import type { TreeHasher } from "@tamga/ledger-core/log/leaf-hash";
+import { rootOf } from "@tamga/ledger-core/log/merkle-root";
+import { parseBody } from "@tamga/ledger-core/wire/body";
+import { identityOf } from "@tamga/ledger-core/wire/cose";
+import type { DeviceClaims, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
+import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
+import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
+import { parseStatement, verifyStatement } from "@tamga/ledger-core/wire/statement";
+import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
+import { parseStatementMessage } from "@tamga/ledger-core/wire/uplink-message";
+
+/** Whose line the message came in on, and the keys that its statements may be signed with. */
+export type UplinkSender = {
+  readonly channel: Identifier;
+  readonly device: Identifier;
+  readonly keys: readonly { readonly kid: Digest; readonly publicKey: PublicKey }[];
+};
+
+/** Where a statement stands in its stream. */
+export type StatementPosition = {
+  readonly stream: Identifier;
+  readonly incarnation: Uint8Array;
+  readonly range: SequenceRange;
+};
+
+/** A statement that passed every check that needs no memory of other statements. */
+export type VerifiedUplink = {
+  readonly statement: Uint8Array;
+  readonly identity: Digest;
+  readonly leafHash: Digest;
+  readonly type: DeviceClaims["kind"];
+  readonly position: StatementPosition;
+  readonly body?: EncodedBody;
+};
+
+/** `digest` names the refused thing in the rejection; `position` where it could be read. */
+export type UplinkFault = {
+  readonly code: string;
+  readonly digest: Digest;
+  readonly position?: StatementPosition;
+};
+
+export type UplinkPorts = {
+  readonly crypto: CryptoPort;
+  /** One of this thread's own: it reuses its buffers. */
+  readonly hasher: TreeHasher;
+  /** Decodes a body within its declared length. Faults: BODY_*. */
+  readonly decodeBody: (body: EncodedBody) => Result<Uint8Array, { readonly code: string }>;
+};
+
+/** Faults: those of the message, the statement and the body, and UPLINK_*. */
+export function verifyUplink(
+  ports: UplinkPorts,
+  payload: Uint8Array,
+  sender: UplinkSender,
+): Result<VerifiedUplink, UplinkFault> {
+  const { crypto } = ports;
+  const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
+  const message = parseStatementMessage(payload);
+  if (!message.ok) return err({ code: message.fault.code, digest: crypto.sha256(payload) });
+  const { statement, body } = message.value;
+  const parsed = parseStatement(statement);
+  if (!parsed.ok) return err({ code: parsed.fault.code, digest: crypto.sha256(statement) });
+  const identity = identityOf(sha256, parsed.value.part);
+  const refuse = (code: string, position?: StatementPosition) =>
+    err({ code, digest: identity, ...(position === undefined ? {} : { position }) });
+
+  const { header } = parsed.value;
+  if (header.channel !== sender.channel || header.issuer !== sender.device) {
+    return refuse("UPLINK_FOREIGN_ISSUER");
+  }
+  const claims = parseClaims(parsed.value);
+  if (!claims.ok) return refuse(claims.fault.code);
+  const { incarnation, range } = claims.value.position;
+  const position = { stream: header.subject, incarnation, range };
+  const key = sender.keys.find((known) => equal(known.kid, header.kid));
+  if (key === undefined) return refuse("UPLINK_KEY_UNKNOWN", position);
+  const signed = verifyStatement(crypto, parsed.value, key.publicKey);
+  if (!signed.ok) return refuse(signed.fault.code, position);
+
+  const verified = {
+    statement,
+    identity,
+    leafHash: ports.hasher.leaf(statement),
+    type: claims.value.kind,
+    position,
+  };
+  if (claims.value.kind !== "bundle") {
+    return body === undefined ? ok(verified) : refuse("UPLINK_BODY_UNEXPECTED", position);
+  }
+  if (body === undefined) return refuse("UPLINK_BODY_MISSING", position);
+  const judged = verifyBody(ports, body, { count: range.count, root: claims.value.root });
+  return judged.ok ? ok({ ...verified, body }) : refuse(judged.fault.code, position);
+}
+
+/** The root is checked over the readings' bytes; they are decoded only when somebody asks. */
+function verifyBody(
+  ports: UplinkPorts,
+  encoded: EncodedBody,
+  expected: { readonly count: number; readonly root: Digest },
+): Result<null, { readonly code: string }> {
+  const decoded = ports.decodeBody(encoded);
+  if (!decoded.ok) return decoded;
+  const body = parseBody(decoded.value);
+  if (!body.ok) return body;
+  const { seed, readings } = body.value;
+  if (readings.length !== expected.count) return err({ code: "BODY_COUNT_WRONG" });
+  const sha256 = (bytes: Uint8Array) => ports.crypto.sha256(bytes);
+  const root = rootOf(ports.hasher, saltedLeaves(sha256, seed, readings));
+  return equal(root, expected.root) ? ok(null) : err({ code: "BODY_ROOT_WRONG" });
+}
+
+function parseClaims(statement: ParsedStatement): Result<DeviceClaims, { readonly code: string }> {
+  const { type } = statement.header;
+  switch (type) {
+    case "bundle":
+    case "gap":
+    case "start":
+    case "heartbeat":
+      return parseDeviceClaims(type, statement.claims);
+    default:
+      return err({ code: "UPLINK_TYPE_NOT_A_DEVICES" });
+  }
+}

@@ -1,0 +1,318 @@
+/**
+ * Which devices the site knows: requests that wait, keys and certificates given out, revocations.
+ * The running gateway and the `devices` commands share the file; SQLite orders them.
+ */
+
+import { mint } from "@tamga/ledger-core/base/brand";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { toHex } from "@tamga/ledger-core/base/bytes";
+import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import type { Result } from "@tamga/ledger-core/base/result";
+import { err, ok } from "@tamga/ledger-core/base/result";
+import type { UnixMillis } from "@tamga/ledger-core/base/time";
+import { unixMillis } from "@tamga/ledger-core/base/time";
+import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
+import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
+import type { EnrolmentRequest, KeyKind } from "@tamga/ledger-core/wire/enrolment";
+import { keyKinds } from "@tamga/ledger-core/wire/enrolment";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { Database } from "better-sqlite3";
+import { enrolmentsPendingMax, keysPerDeviceMax } from "../limits.ts";
+
+/** A signing key of a device, with the chain that proves it (leaf first). */
+export type DeviceKey = {
+  readonly device: Identifier;
+  readonly kid: Digest;
+  readonly publicKey: PublicKey;
+  readonly keyKind: KeyKind;
+  readonly chain: readonly Uint8Array[];
+  readonly notAfter: UnixMillis;
+  readonly revoked?: { readonly reason: RevocationReason; readonly since: UnixMillis };
+};
+
+/** A TLS certificate by the SHA-256 of its DER: a client that proves its key is this device. */
+export type TlsIdentity = {
+  readonly device: Identifier;
+  readonly notAfter: UnixMillis;
+  readonly revoked: boolean;
+};
+
+export type DeviceState = "pending" | "approved" | "revoked";
+export type DeviceSummary = {
+  readonly device: Identifier;
+  readonly state: DeviceState;
+  readonly keyKind: KeyKind;
+  readonly kid: string;
+  readonly notAfter: UnixMillis | undefined;
+};
+
+export type RegistryFault = {
+  readonly code:
+    | "ENROLMENT_PENDING_FULL"
+    | "DEVICE_EXISTS"
+    | "DEVICE_UNKNOWN"
+    | "DEVICE_KEYS_FULL"
+    | "DEVICE_REVOKED";
+};
+
+const schema = [
+  `CREATE TABLE request (
+     device TEXT PRIMARY KEY, key_kind TEXT NOT NULL, signing BLOB NOT NULL, tls BLOB NOT NULL,
+     at INTEGER NOT NULL) STRICT;
+   CREATE TABLE device_key (
+     kid BLOB PRIMARY KEY, device TEXT NOT NULL, algorithm TEXT NOT NULL, public_key BLOB NOT NULL,
+     key_kind TEXT NOT NULL, certificate BLOB NOT NULL, not_after INTEGER NOT NULL,
+     revoked_reason TEXT, revoked_since INTEGER) STRICT;
+   CREATE INDEX device_key_device ON device_key (device);
+   CREATE TABLE tls_certificate (
+     fingerprint BLOB PRIMARY KEY, device TEXT NOT NULL, not_after INTEGER NOT NULL,
+     certificate BLOB NOT NULL) STRICT;
+   CREATE INDEX tls_certificate_device ON tls_certificate (device);
+   CREATE TABLE revocation (
+     kid BLOB PRIMARY KEY, statement BLOB NOT NULL, ordered INTEGER NOT NULL DEFAULT 0) STRICT;`,
+];
+
+type KeyRow = {
+  kid: Uint8Array;
+  device: Identifier;
+  algorithm: string;
+  public_key: Uint8Array;
+  key_kind: string;
+  certificate: Uint8Array;
+  not_after: number;
+  revoked_reason: string | null;
+  revoked_since: number | null;
+};
+
+export class DeviceRegistry {
+  readonly #db: Database;
+
+  constructor(path: string) {
+    this.#db = openDatabase(path, { migrations: schema });
+  }
+
+  /** Keeps a request until it is approved; the same device asking again replaces its own request. */
+  request(request: EnrolmentRequest, at: UnixMillis): Result<null, RegistryFault> {
+    return this.#db
+      .transaction((): Result<null, RegistryFault> => {
+        const waiting = this.#count(
+          "SELECT count(*) AS n FROM request WHERE device <> ?",
+          request.device,
+        );
+        if (waiting >= enrolmentsPendingMax) return err({ code: "ENROLMENT_PENDING_FULL" });
+        // A known device renews over its authenticated line; a request out of nowhere must not replace it.
+        if (this.keysOf(request.device).length > 0) return err({ code: "DEVICE_EXISTS" });
+        this.#db
+          .prepare("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?)")
+          .run(request.device, request.keyKind, request.signing, request.tls, at);
+        return ok(null);
+      })
+      .immediate();
+  }
+
+  pending(device: Identifier): EnrolmentRequest | undefined {
+    const row = this.#db
+      .prepare<[string], { key_kind: string; signing: Uint8Array; tls: Uint8Array }>(
+        "SELECT key_kind, signing, tls FROM request WHERE device = ?",
+      )
+      .get(device);
+    if (row === undefined) return undefined;
+    return {
+      device,
+      keyKind: keyKindOf(row.key_kind),
+      signing: new Uint8Array(row.signing),
+      tls: new Uint8Array(row.tls),
+    };
+  }
+
+  /** Stores the certificates given out and forgets the request, in one commit. */
+  admit(
+    key: Omit<DeviceKey, "revoked">,
+    tls: {
+      readonly fingerprint: Digest;
+      readonly certificate: Uint8Array;
+      readonly notAfter: UnixMillis;
+    },
+  ): Result<null, RegistryFault> {
+    return this.#db
+      .transaction((): Result<null, RegistryFault> => {
+        const keys = this.keysOf(key.device);
+        if (keys.some((known) => known.revoked !== undefined))
+          return err({ code: "DEVICE_REVOKED" });
+        const known = keys.some((other) => toHex(other.kid) === toHex(key.kid));
+        if (!known && keys.length >= keysPerDeviceMax) return err({ code: "DEVICE_KEYS_FULL" });
+        const { publicKey } = key;
+        this.#db
+          .prepare(
+            `INSERT INTO device_key VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)
+             ON CONFLICT (kid) DO UPDATE SET certificate = excluded.certificate, not_after = excluded.not_after`,
+          )
+          .run(
+            key.kid,
+            key.device,
+            publicKey.algorithm,
+            publicKey.algorithm === "PS256" ? publicKey.spki : publicKey.point,
+            key.keyKind,
+            key.chain[0],
+            key.notAfter,
+          );
+        this.#db
+          .prepare("INSERT OR REPLACE INTO tls_certificate VALUES (?, ?, ?, ?)")
+          .run(tls.fingerprint, key.device, tls.notAfter, tls.certificate);
+        // A device keeps its newest certificates only: as many as it may have keys.
+        this.#db
+          .prepare(
+            `DELETE FROM tls_certificate WHERE device = ? AND fingerprint NOT IN (
+               SELECT fingerprint FROM tls_certificate WHERE device = ? ORDER BY not_after DESC, rowid DESC LIMIT ?)`,
+          )
+          .run(key.device, key.device, keysPerDeviceMax);
+        this.#db.prepare("DELETE FROM request WHERE device = ?").run(key.device);
+        return ok(null);
+      })
+      .immediate();
+  }
+
+  key(kid: Digest): DeviceKey | undefined {
+    const row = this.#db
+      .prepare<[Uint8Array], KeyRow>("SELECT * FROM device_key WHERE kid = ?")
+      .get(kid);
+    return row === undefined ? undefined : toKey(row);
+  }
+
+  keysOf(device: Identifier): readonly DeviceKey[] {
+    return this.#db
+      .prepare<[string], KeyRow>("SELECT * FROM device_key WHERE device = ? ORDER BY not_after")
+      .all(device)
+      .map(toKey);
+  }
+
+  /** Newest TLS certificate of a device, for the answer file. */
+  tlsCertificate(device: Identifier): Uint8Array | undefined {
+    const row = this.#db
+      .prepare<[string], { certificate: Uint8Array }>(
+        "SELECT certificate FROM tls_certificate WHERE device = ? ORDER BY not_after DESC, rowid DESC LIMIT 1",
+      )
+      .get(device);
+    return row === undefined ? undefined : new Uint8Array(row.certificate);
+  }
+
+  tls(fingerprint: Uint8Array): TlsIdentity | undefined {
+    const row = this.#db
+      .prepare<[Uint8Array], { device: Identifier; not_after: number; revoked: number }>(
+        `SELECT device, not_after, EXISTS (SELECT 1 FROM device_key k
+           WHERE k.device = t.device AND k.revoked_reason IS NOT NULL) AS revoked
+         FROM tls_certificate t WHERE fingerprint = ?`,
+      )
+      .get(fingerprint);
+    if (row === undefined) return undefined;
+    return { device: row.device, notAfter: unixMillis(row.not_after), revoked: row.revoked === 1 };
+  }
+
+  /** Revokes every key of a device; `statements` are the signed transactions for the ledger, by kid. */
+  revoke(
+    device: Identifier,
+    revocation: { readonly reason: RevocationReason; readonly since: UnixMillis },
+    statements: readonly { readonly kid: Digest; readonly statement: Uint8Array }[],
+  ): Result<null, RegistryFault> {
+    if (this.keysOf(device).length === 0) return err({ code: "DEVICE_UNKNOWN" });
+    this.#db
+      .transaction(() => {
+        this.#db
+          .prepare(
+            "UPDATE device_key SET revoked_reason = ?, revoked_since = ? WHERE device = ? AND revoked_reason IS NULL",
+          )
+          .run(revocation.reason, revocation.since, device);
+        const insert = this.#db.prepare(
+          "INSERT OR IGNORE INTO revocation (kid, statement) VALUES (?, ?)",
+        );
+        for (const { kid, statement } of statements) insert.run(kid, statement);
+      })
+      .immediate();
+    return ok(null);
+  }
+
+  /** Revocations that the ledger has not ordered yet. */
+  unorderedRevocations(): readonly { readonly kid: Digest; readonly statement: Uint8Array }[] {
+    return this.#db
+      .prepare<[], { kid: Uint8Array; statement: Uint8Array }>(
+        "SELECT kid, statement FROM revocation WHERE ordered = 0",
+      )
+      .all()
+      .map((row) => ({
+        kid: mint<Digest>(new Uint8Array(row.kid)),
+        statement: new Uint8Array(row.statement),
+      }));
+  }
+
+  markRevocationOrdered(kid: Digest): void {
+    this.#db.prepare("UPDATE revocation SET ordered = 1 WHERE kid = ?").run(kid);
+  }
+
+  list(): readonly DeviceSummary[] {
+    const pending = this.#db
+      .prepare<[], { device: Identifier; key_kind: string }>("SELECT device, key_kind FROM request")
+      .all()
+      .map((row) => ({
+        device: row.device,
+        state: "pending" as const,
+        keyKind: keyKindOf(row.key_kind),
+        kid: "",
+        notAfter: undefined,
+      }));
+    const keys = this.#db
+      .prepare<[], KeyRow>("SELECT * FROM device_key ORDER BY device, not_after")
+      .all()
+      .map(toKey)
+      .map((key) => ({
+        device: key.device,
+        state: key.revoked === undefined ? ("approved" as const) : ("revoked" as const),
+        keyKind: key.keyKind,
+        kid: toHex(key.kid),
+        notAfter: key.notAfter,
+      }));
+    return [...pending, ...keys];
+  }
+
+  /** Changes when another process has written: a cache above this is then stale. */
+  version(): number {
+    return Number(this.#db.pragma("data_version", { simple: true }));
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #count(sql: string, ...args: readonly string[]): number {
+    return this.#db.prepare<string[], { n: number }>(sql).get(...args)?.n ?? 0;
+  }
+}
+
+function toKey(row: KeyRow): DeviceKey {
+  const bytes = new Uint8Array(row.public_key);
+  return {
+    device: row.device,
+    kid: mint<Digest>(new Uint8Array(row.kid)),
+    publicKey: toPublicKey(row.algorithm, bytes),
+    keyKind: keyKindOf(row.key_kind),
+    chain: [new Uint8Array(row.certificate)],
+    notAfter: unixMillis(row.not_after),
+    ...(row.revoked_reason === null
+      ? {}
+      : {
+          revoked: {
+            reason:
+              row.revoked_reason === "retired" ? ("retired" as const) : ("compromised" as const),
+            since: unixMillis(row.revoked_since ?? 0),
+          },
+        }),
+  };
+}
+
+function toPublicKey(algorithm: string, bytes: Uint8Array): PublicKey {
+  if (algorithm === "PS256") return { algorithm, spki: bytes };
+  return { algorithm: algorithm === "EdDSA" ? "EdDSA" : "ES256", point: bytes };
+}
+
+function keyKindOf(text: string): KeyKind {
+  return keyKinds.find((kind) => kind === text) ?? "file";
+}

@@ -1,0 +1,155 @@
+/** Turns enrolment and renewal requests into certificates that the registry knows. */
+
+import { createHash } from "node:crypto";
+import { mint } from "@tamga/ledger-core/base/brand";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { equal } from "@tamga/ledger-core/base/bytes";
+import type { Result } from "@tamga/ledger-core/base/result";
+import { err, ok } from "@tamga/ledger-core/base/result";
+import type { UnixMillis } from "@tamga/ledger-core/base/time";
+import { unixMillis } from "@tamga/ledger-core/base/time";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { CertificateFault } from "@tamga/ledger-core/receipt/x509-certificate";
+import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
+import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
+import type { CertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
+import type { EnrolmentAnswer, EnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { RenewMessage } from "@tamga/ledger-core/wire/uplink-message";
+import type { DeviceRegistry, RegistryFault } from "./device-registry.ts";
+import type { CsrFault, SiteCa } from "./site-ca.ts";
+
+/** What the site writes into every answer. */
+export type SiteFacts = {
+  readonly channel: Identifier;
+  readonly gateway: Identifier;
+  readonly uplink: readonly string[];
+  /** The text of trust.json. */
+  readonly trust: string;
+  /** How long device certificates are good for. */
+  readonly certificateDays: number;
+};
+
+export type EnrolmentFault =
+  | RegistryFault
+  | CsrFault
+  | CertificateFault
+  | { readonly code: "RENEWAL_KEY_UNKNOWN" | "RENEWAL_DEVICE_UNKNOWN" };
+
+const dayMs = 86_400_000;
+
+/** Clocks of edge boxes drift: a fresh certificate must not lie in an agent's future. */
+const backdatedMs = dayMs;
+
+/** Issues both certificates, stores them and forgets the request. Faults: EnrolmentFault. */
+export async function approveEnrolment(
+  { ca, registry }: { readonly ca: SiteCa; readonly registry: DeviceRegistry },
+  site: SiteFacts,
+  { request, now }: { readonly request: EnrolmentRequest; readonly now: UnixMillis },
+): Promise<Result<EnrolmentAnswer, EnrolmentFault>> {
+  const issued = await issue(ca, site, { ...request, now });
+  if (!issued.ok) return issued;
+  const admitted = registry.admit(issued.value.key, issued.value.tls);
+  if (!admitted.ok) return admitted;
+  return ok(answerOf(site, { ca, device: request.device, ...issued.value.message }));
+}
+
+/** The answer of a device that was approved before, for a technician who lost the file. */
+export function repeatAnswer(
+  { ca, registry }: { readonly ca: SiteCa; readonly registry: DeviceRegistry },
+  site: SiteFacts,
+  device: Identifier,
+): Result<EnrolmentAnswer, EnrolmentFault> {
+  const signing = registry.keysOf(device).at(-1)?.chain;
+  const tls = registry.tlsCertificate(device);
+  if (signing === undefined || tls === undefined) return err({ code: "DEVICE_UNKNOWN" });
+  return ok(answerOf(site, { ca, device, signing, tls: [tls] }));
+}
+
+/**
+ * New certificates for a known device and the same signing key; the TLS key may be new.
+ * Faults: RENEWAL_*, CSR_*, DEVICE_REVOKED.
+ */
+export async function renewCertificates(
+  { ca, registry }: { readonly ca: SiteCa; readonly registry: DeviceRegistry },
+  site: SiteFacts,
+  renewal: {
+    readonly device: Identifier;
+    readonly message: RenewMessage;
+    readonly now: UnixMillis;
+  },
+): Promise<Result<CertificateMessage, EnrolmentFault>> {
+  const { device, message, now } = renewal;
+  const keys = registry.keysOf(device);
+  const keyKind = keys.at(-1)?.keyKind;
+  if (keyKind === undefined) return err({ code: "RENEWAL_DEVICE_UNKNOWN" });
+  const issued = await issue(ca, site, { device, keyKind, ...message, now });
+  if (!issued.ok) return issued;
+  const { key, tls } = issued.value;
+  if (!keys.some((known) => equal(known.kid, key.kid))) return err({ code: "RENEWAL_KEY_UNKNOWN" });
+  const admitted = registry.admit(key, tls);
+  return admitted.ok ? ok(issued.value.message) : admitted;
+}
+
+async function issue(
+  ca: SiteCa,
+  site: SiteFacts,
+  request: EnrolmentRequest & { readonly now: UnixMillis },
+) {
+  const { device, keyKind, now } = request;
+  const { channel } = site;
+  const validity = {
+    from: unixMillis(now - backdatedMs),
+    to: unixMillis(now + site.certificateDays * dayMs),
+  };
+  const signing = await ca.issueSigning({
+    csr: request.signing,
+    channel,
+    device,
+    keyKind,
+    validity,
+  });
+  if (!signing.ok) return signing;
+  const tls = await ca.issueTls({ csr: request.tls, channel, device, validity });
+  if (!tls.ok) return tls;
+  const parsed = parseCertificate(signing.value[0]);
+  if (!parsed.ok) return parsed;
+  const { publicKey } = parsed.value;
+  return ok({
+    key: {
+      device,
+      kid: thumbprint((bytes) => nodeCrypto.sha256(bytes), publicKey),
+      publicKey,
+      keyKind,
+      chain: signing.value,
+      notAfter: validity.to,
+    },
+    tls: {
+      fingerprint: fingerprintOf(tls.value[0]),
+      certificate: tls.value[0],
+      notAfter: validity.to,
+    },
+    message: { signing: signing.value, tls: tls.value },
+  });
+}
+
+function answerOf(
+  site: SiteFacts,
+  issued: CertificateMessage & { readonly ca: SiteCa; readonly device: Identifier },
+): EnrolmentAnswer {
+  return {
+    device: issued.device,
+    channel: site.channel,
+    gateway: site.gateway,
+    uplink: site.uplink,
+    signingChain: issued.signing,
+    tlsChain: issued.tls,
+    ca: issued.ca.certificate(),
+    trust: site.trust,
+  };
+}
+
+/** SHA-256 of a certificate's DER. */
+export function fingerprintOf(certificate: Uint8Array): Digest {
+  return mint<Digest>(new Uint8Array(createHash("sha256").update(certificate).digest()));
+}
