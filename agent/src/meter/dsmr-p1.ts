@@ -4,7 +4,7 @@
  *
  * Rejections: P1_TRUNCATED (cut off, or overtaken by the next start), P1_TOO_LONG, P1_LINE_TOO_LONG,
  * P1_BAD_END (the line of `!` holds more than a checksum), P1_BAD_CHECKSUM, P1_CHECKSUM_MISSING,
- * P1_BAD_LINE (an unprotected telegram with noise in it), P1_NO_REGISTERS, P1_TOO_MANY_REGISTERS,
+ * P1_BAD_LINE (noise in an unprotected telegram, or one stored as text), P1_NO_REGISTERS, P1_TOO_MANY_REGISTERS,
  * P1_TEXT_TOO_LONG.
  */
 
@@ -21,7 +21,7 @@ import type {
 } from "../driver.ts";
 import { p1RegistersMax, p1TextBytesMax } from "../limits.ts";
 import type { LetterCase } from "./p1-checksum.ts";
-import { verifyP1Checksum } from "./p1-checksum.ts";
+import { isStoredAsText, verifyP1Checksum } from "./p1-checksum.ts";
 import type { P1Line } from "./p1-line.ts";
 import { parseP1Line } from "./p1-line.ts";
 import { parseP1Registers } from "./p1-register.ts";
@@ -79,6 +79,10 @@ export class DsmrP1Driver implements Driver {
     const text = splitLines(telegram);
     if (!protectedByChecksum) {
       const judged = judgeUnprotected(text);
+      if (!judged.ok) return judged;
+    } else if (isStoredAsText(telegram)) {
+      // A flip from or to LF changes the length of what was mended, where the checksum is weak.
+      const judged = judgeForm(text);
       if (!judged.ok) return judged;
     }
     const content = this.#parseContent(text.lines);
@@ -150,12 +154,19 @@ function judgeUnprotected(text: P1Text): Result<null, P1Fault> {
   const codes = text.lines.map((line) => line.obis?.text);
   if (codes.some((code) => code !== undefined && checksummedSince.has(code)))
     return err({ code: "P1_CHECKSUM_MISSING" });
+  const judged = judgeForm(text);
+  if (!judged.ok) return judged;
+  return text.lines.length > 0 ? ok(null) : err({ code: "P1_NO_REGISTERS" });
+}
+
+/** Printable ASCII throughout, and nothing but data lines. */
+function judgeForm(text: P1Text): Result<null, P1Fault> {
   const printable = text.lines.every((line) =>
     [line.id, ...line.groups].every((part) => /^[\x20-\x7e]*$/.test(part)),
   );
   if (text.noise > 0 || !printable || !/^[\x20-\x7e]+$/.test(text.identification))
     return err({ code: "P1_BAD_LINE" });
-  return text.lines.length > 0 ? ok(null) : err({ code: "P1_NO_REGISTERS" });
+  return ok(null);
 }
 
 function judgeBounds(registers: readonly Register[]): Result<null, P1Fault> {

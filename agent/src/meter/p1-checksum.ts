@@ -37,6 +37,11 @@ function judgeLetters(checksum: string, letterCase: LetterCase): LetterCase | un
   return found === letterCase || upper + lower > 1 ? found : undefined;
 }
 
+/** True for a capture that was stored as text: no CR anywhere before the `!`. */
+export function isStoredAsText(telegram: P1Telegram): boolean {
+  return !telegram.bytes.subarray(0, telegram.endOffset).includes(carriageReturn);
+}
+
 /**
  * On the line every line ends with CR LF, and the meter's checksum covers them. A capture stored as
  * text has bare LF everywhere: it is judged as it was sent. Never both ways: two checksums that pass

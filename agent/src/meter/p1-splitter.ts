@@ -77,10 +77,13 @@ export class P1Splitter {
     this.#held[this.#length++] = byte;
     const start = this.#length - startLength;
     if (start >= startLength && isStart(this.#held, start)) {
-      split.rejections.push({ code: "P1_TRUNCATED", bytes: start });
-      this.#held.copyWithin(0, start, this.#length);
+      const restart = this.#held.slice(start, this.#length);
+      this.#length = start;
+      // A whole checksum proves that only the line end is missing; a bare `!` proves nothing.
+      if (this.#isEndLine() && start > this.#lineStart + 1) this.#closeTelegram(split);
+      else this.#reject("P1_TRUNCATED", split);
+      this.#held.set(restart);
       this.#length = startLength;
-      this.#lineStart = 0;
     } else if (byte === lineFeed) {
       if (this.#isEndLine()) this.#closeTelegram(split);
       this.#lineStart = this.#length;

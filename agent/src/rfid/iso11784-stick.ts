@@ -28,8 +28,8 @@ export class Iso11784StickDriver implements Driver {
   #skipping = false;
   /** The last held byte is a CR: a LF may belong to it. */
   #afterReturn = false;
-  /** This reader was seen to end its lines with CR alone, so there is nothing to wait for. */
-  #returnOnly = false;
+  /** Lines in a row that ended with CR alone; one may be a line that was cut off there. */
+  #bareReturns = 0;
 
   /** Bytes held of an unfinished line; bounded by `stickLineBytesMax`. */
   get heldBytes(): number {
@@ -45,13 +45,13 @@ export class Iso11784StickDriver implements Driver {
   end(): DriverOutput {
     const output = new Output();
     this.#closeLine(output);
-    this.#returnOnly = false;
+    this.#bareReturns = 0;
     return output.done();
   }
 
   #take(byte: number, output: Output): void {
     if (this.#afterReturn && byte !== lineFeed) {
-      this.#returnOnly = true;
+      this.#bareReturns++;
       this.#closeLine(output);
     }
     // A line that was cut off is overtaken by the next start; neither stands within a line.
@@ -62,11 +62,11 @@ export class Iso11784StickDriver implements Driver {
       this.#skipping = true;
     }
     this.#held[this.#length++] = byte;
-    this.#afterReturn = byte === carriageReturn && !this.#returnOnly;
-    if (byte === lineFeed) {
-      if (this.#length === 1) this.#returnOnly = false;
-      this.#closeLine(output);
-    } else if (byte === carriageReturn && this.#returnOnly) this.#closeLine(output);
+    // A reader that ends its lines with CR alone is not waited for, once it is known.
+    const returnEnds = this.#bareReturns >= bareReturnsKnown;
+    this.#afterReturn = byte === carriageReturn && !returnEnds;
+    if (byte === lineFeed) this.#bareReturns = 0;
+    if (byte === lineFeed || (byte === carriageReturn && returnEnds)) this.#closeLine(output);
   }
 
   #closeLine(output: Output): void {
@@ -135,6 +135,7 @@ class Output {
   }
 }
 
+const bareReturnsKnown = 2;
 const startOfText = 0x02;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
