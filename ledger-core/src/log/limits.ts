@@ -18,8 +18,8 @@ export const noteSignaturesMax = 128;
 export const keyNameLengthMax = 255;
 /** Extension lines of a checkpoint. */
 export const checkpointExtensionsMax = 16;
-/** Characters of a verifier key: the name, eight digits, and the key in base64. */
-export const verifierKeyLengthMax = 512;
+/** Characters of a verifier key: room for every assigned type, so that an unknown one is named. */
+export const verifierKeyLengthMax = 2_048;
 /** The latest time of a cosignature: 9999-12-31T23:59:59Z in seconds since 1970. */
 export const cosignatureTimeSecondsMax = 253_402_300_799;
 /** Bytes of the opaque extra line of an exported proof, before base64. */
