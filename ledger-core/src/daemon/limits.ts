@@ -12,3 +12,7 @@ export const configBytesMax = 1_048_576;
 export const secretBytesMax = 4_096;
 /** Faults of a configuration that one message lists. */
 export const configFaultsShownMax = 10;
+/** Milliseconds that a writer waits for another one's lock on a database. */
+export const busyTimeoutMsMax = 5_000;
+/** Bytes of a write-ahead log that stay allocated after a checkpoint. */
+export const walBytesKept = 16 * 1_024 * 1_024;
