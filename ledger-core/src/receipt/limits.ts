@@ -1,0 +1,9 @@
+/** The named limits of the receipt verifier. A test reaches each. */
+
+/** Extensions of one certificate. */
+export const extensionsMax = 32;
+/** Names in a certificate's subject alternative name, and purposes in its extended key usage. */
+export const subjectNamesMax = 64;
+/** Bytes of an RSA modulus: 2,048 to 4,096 bits. */
+export const rsaModulusBytesMin = 256;
+export const rsaModulusBytesMax = 512;
