@@ -1,0 +1,314 @@
+/**
+ * Verifies a receipt offline, from its own bytes and a trust policy alone: nothing that the gateway
+ * claims is believed, every check that it made is made again.
+ */
+
+import type { Brand } from "../base/brand.ts";
+import { mint } from "../base/brand.ts";
+import type { Digest } from "../base/bytes.ts";
+import { equal } from "../base/bytes.ts";
+import type { CryptoPort } from "../base/crypto-port.ts";
+import type { Result } from "../base/result.ts";
+import { err, ok } from "../base/result.ts";
+import type { UnixMillis } from "../base/time.ts";
+import type { ConsistencyFault } from "../log/consistency-proof.ts";
+import { verifyConsistency } from "../log/consistency-proof.ts";
+import type { InclusionFault, InclusionPathFault } from "../log/inclusion-proof.ts";
+import { rootFromInclusion, verifyInclusion } from "../log/inclusion-proof.ts";
+import { treeHasher } from "../log/leaf-hash.ts";
+import { identityOf } from "../wire/cose.ts";
+import type { BundleClaims, DeviceClaims } from "../wire/device-claims.ts";
+import { parseDeviceClaims } from "../wire/device-claims.ts";
+import type { FieldFault } from "../wire/field-reader.ts";
+import type { RejectionClaims } from "../wire/gateway-claims.ts";
+import { parseGatewayClaims } from "../wire/gateway-claims.ts";
+import type { Identifier } from "../wire/identifier.ts";
+import type { LogHead } from "../wire/log-signature.ts";
+import { verifyLogSignature } from "../wire/log-signature.ts";
+import type { Reading, ReadingFault } from "../wire/reading.ts";
+import { parseReading } from "../wire/reading.ts";
+import { saltedLeaf } from "../wire/salted-leaf.ts";
+import type { ParsedStatement, SignatureFault, StatementFault } from "../wire/statement.ts";
+import { parseStatement, verifyStatement } from "../wire/statement.ts";
+import type { ChainFault, ValidityNote } from "./certificate-chain.ts";
+import { verifyChain } from "./certificate-chain.ts";
+import type { KeyKind } from "./certificate-names.ts";
+import { isCertificateOf, keyKindOf } from "./certificate-names.ts";
+import type { DisclosedReading, Receipt } from "./receipt.ts";
+import type { TrustPolicy } from "./trust-policy.ts";
+import type { VerifiedGateway } from "./verify-gateway.ts";
+import type { LaneHeadFault, VerifiedLaneHead } from "./verify-lane-head.ts";
+import { verifyLaneHead } from "./verify-lane-head.ts";
+import { isLaneOf } from "./verify-proof.ts";
+import type { RevocationFault } from "./verify-revocation.ts";
+import { verifyNotRevoked } from "./verify-revocation.ts";
+
+/** Who signed the statement, by the certificate chain in the receipt. */
+export type VerifiedSigner = {
+  readonly role: "device" | "gateway";
+  readonly name: Identifier;
+  readonly organisation: Identifier;
+  /** Where the key lives, as the CA states it; absent where it does not. */
+  readonly keyKind?: KeyKind;
+  readonly validityNotes: readonly ValidityNote[];
+};
+
+/** What stands above the gateway: the sealed checkpoint and what follows from it. */
+export type Finality = {
+  readonly head: VerifiedLaneHead;
+  /** The statement existed no later than this: the (f+1)th lowest cosignature time. */
+  readonly notAfter: UnixMillis;
+  /** Keys that were revoked at that checkpoint; the signer's was not among them. */
+  readonly revokedKeys: bigint;
+};
+
+/** A receipt whose every part was checked; only {@link verifyReceipt} makes it. */
+export type VerifiedReceipt = Brand<
+  {
+    readonly policy: TrustPolicy;
+    readonly statement: ParsedStatement["header"];
+    readonly claims: DeviceClaims | RejectionClaims;
+    /** SHA-256 of the statement's Sig_structure. */
+    readonly identity: Digest;
+    readonly signer: VerifiedSigner;
+    readonly reading?: { readonly index: number; readonly reading: Reading };
+    readonly gateway: VerifiedGateway;
+    readonly lane: LogHead & { readonly index: bigint };
+    /** Absent in a provisional receipt: then the gateway alone vouches for time and order. */
+    readonly final?: Finality;
+  },
+  "VerifiedReceipt"
+>;
+
+export type ReceiptFault =
+  | LaneHeadFault
+  | RevocationFault
+  | { readonly code: "RECEIPT_NOT_FINAL" }
+  | { readonly code: "RECEIPT_STATEMENT_MALFORMED"; readonly cause: StatementFault | FieldFault }
+  | { readonly code: "RECEIPT_STATEMENT_TYPE_WRONG" }
+  | { readonly code: "RECEIPT_OTHER_CHANNEL" }
+  | { readonly code: "RECEIPT_OTHER_LANE" }
+  | { readonly code: "RECEIPT_LANE_PATH_MALFORMED"; readonly cause: InclusionPathFault }
+  | { readonly code: "RECEIPT_NOT_IN_LANE" }
+  | { readonly code: "RECEIPT_CHAIN_BAD"; readonly cause: ChainFault }
+  | { readonly code: "RECEIPT_NAME_MISMATCH" }
+  | { readonly code: "RECEIPT_SIGNATURE_WRONG"; readonly cause: SignatureFault }
+  | { readonly code: "RECEIPT_READING_UNEXPECTED" }
+  | { readonly code: "RECEIPT_READING_NOT_IN_BUNDLE"; readonly cause: InclusionFault }
+  | { readonly code: "RECEIPT_READING_MALFORMED"; readonly cause: ReadingFault }
+  | { readonly code: "RECEIPT_CONSISTENCY_MISSING" }
+  | { readonly code: "RECEIPT_CONSISTENCY_UNEXPECTED" }
+  | { readonly code: "RECEIPT_CONSISTENCY_WRONG"; readonly cause: ConsistencyFault };
+
+export type ReceiptOptions = {
+  /**
+   * Takes also a receipt that no validator has sealed, if this gateway signed its lane: such a receipt
+   * does not carry the gateway's certificate. A final receipt ignores it.
+   */
+  readonly provisionalUnder?: VerifiedGateway;
+};
+
+/**
+ * Verifies every step from the disclosed reading to the sealed checkpoint.
+ *
+ * Faults: RECEIPT_* (the statement and its place), SEAL_*, LANE_*, GATEWAY_* (the lane head),
+ *   REVOCATION_*. Each that rests on a part's own fault carries it as `cause`.
+ */
+export function verifyReceipt(
+  crypto: CryptoPort,
+  policy: TrustPolicy,
+  receipt: Receipt,
+  options: ReceiptOptions = {},
+): Result<VerifiedReceipt, ReceiptFault> {
+  const parsed = parseStatement(receipt.statement);
+  if (!parsed.ok) return err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
+  const statement = parsed.value;
+  const claims = parseClaims(statement);
+  if (!claims.ok) return claims;
+  if (statement.header.channel !== policy.channel) return err({ code: "RECEIPT_OTHER_CHANNEL" });
+
+  const lane = verifyLane(crypto, policy, receipt, options);
+  if (!lane.ok) return lane;
+  const { gateway, head } = lane.value;
+  const signer = verifySigner(crypto, policy, {
+    statement,
+    chain: receipt.deviceChain,
+    gateway,
+    at: head?.seal.notAfter,
+  });
+  if (!signer.ok) return signer;
+  const reading = verifyReading(crypto, claims.value, receipt.disclosed);
+  if (!reading.ok) return reading;
+  const final = verifyFinality(crypto, { receipt, head, statement, claims: claims.value });
+  if (!final.ok) return final;
+  return ok(
+    mint<VerifiedReceipt>({
+      policy,
+      statement: statement.header,
+      claims: claims.value,
+      identity: identityOf((bytes) => crypto.sha256(bytes), statement.part),
+      signer: signer.value,
+      ...(reading.value && { reading: reading.value }),
+      gateway,
+      lane: lane.value.lane,
+      ...(final.value && { final: final.value }),
+    }),
+  );
+}
+
+/** The kinds of statement that a receipt may be about. */
+function parseClaims({
+  header,
+  claims,
+}: ParsedStatement): Result<DeviceClaims | RejectionClaims, ReceiptFault> {
+  switch (header.type) {
+    case "bundle":
+    case "gap":
+    case "start":
+    case "heartbeat": {
+      const parsed = parseDeviceClaims(header.type, claims);
+      return parsed.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
+    }
+    case "rejection": {
+      const parsed = parseGatewayClaims(header.type, claims);
+      return parsed.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
+    }
+    default:
+      return err({ code: "RECEIPT_STATEMENT_TYPE_WRONG" });
+  }
+}
+
+type VerifiedLane = {
+  readonly gateway: VerifiedGateway;
+  readonly lane: LogHead & { readonly index: bigint };
+  readonly head?: VerifiedLaneHead;
+};
+
+/** The statement's place in the lane, and the lane's under a seal or, provisionally, the gateway. */
+function verifyLane(
+  crypto: CryptoPort,
+  policy: TrustPolicy,
+  receipt: Receipt,
+  options: ReceiptOptions,
+): Result<VerifiedLane, ReceiptFault> {
+  const { origin, index, size, path, signature } = receipt.lane;
+  const hasher = treeHasher((bytes) => crypto.sha256(bytes));
+  const leafHash = hasher.leaf(receipt.statement);
+  const computed = rootFromInclusion(hasher, { leafIndex: index, treeSize: size, leafHash, path });
+  if (!computed.ok) return err({ code: "RECEIPT_LANE_PATH_MALFORMED", cause: computed.fault });
+  const root = computed.value;
+  if (receipt.final === undefined) {
+    const gateway = options.provisionalUnder;
+    if (gateway === undefined) return err({ code: "RECEIPT_NOT_FINAL" });
+    if (!isLaneOf(policy, gateway, origin)) return err({ code: "RECEIPT_OTHER_LANE" });
+    const head = { origin, size, root, key: gateway.key };
+    const signed = verifyLogSignature(crypto, signature, head);
+    if (!signed.ok) return err({ code: "LANE_SIGNATURE_WRONG", cause: signed.fault });
+    return ok({ gateway, lane: { origin, size, root, index } });
+  }
+  const verified = verifyLaneHead(crypto, policy, { ...receipt.final, laneSignature: signature });
+  if (!verified.ok) return verified;
+  const head = verified.value;
+  if (origin !== head.lane.origin || size !== head.lane.size)
+    return err({ code: "RECEIPT_OTHER_LANE" });
+  if (!equal(root, head.lane.root)) return err({ code: "RECEIPT_NOT_IN_LANE" });
+  return ok({ gateway: head.gateway, lane: { origin, size, root, index }, head });
+}
+
+/** Whose statement it is: the chain, the name in the certificate, and the signature. */
+function verifySigner(
+  crypto: CryptoPort,
+  policy: TrustPolicy,
+  {
+    statement,
+    chain,
+    gateway,
+    at,
+  }: {
+    readonly statement: ParsedStatement;
+    readonly chain: readonly Uint8Array[];
+    readonly gateway: VerifiedGateway;
+    readonly at: UnixMillis | undefined;
+  },
+): Result<VerifiedSigner, ReceiptFault> {
+  const { channel, issuer: name, type } = statement.header;
+  const role = type === "rejection" ? "gateway" : "device";
+  const verified = verifyChain(crypto, chain, policy.trustedCas, { at });
+  if (!verified.ok) return err({ code: "RECEIPT_CHAIN_BAD", cause: verified.fault });
+  const { leaf, organisation, validityNotes } = verified.value;
+  // A gateway refuses in its own lane only.
+  const foreign = role === "gateway" && name !== gateway.gateway;
+  if (foreign || !isCertificateOf(leaf, role, { channel, name }))
+    return err({ code: "RECEIPT_NAME_MISMATCH" });
+  const signed = verifyStatement(crypto, statement, leaf.publicKey);
+  if (!signed.ok) return err({ code: "RECEIPT_SIGNATURE_WRONG", cause: signed.fault });
+  const keyKind = keyKindOf(leaf);
+  return ok({ role, name, organisation, ...(keyKind && { keyKind }), validityNotes });
+}
+
+/** The disclosed reading, if there is one, in the bundle's root. */
+function verifyReading(
+  crypto: CryptoPort,
+  claims: DeviceClaims | RejectionClaims,
+  disclosed: DisclosedReading | undefined,
+): Result<VerifiedReceipt["reading"] | undefined, ReceiptFault> {
+  if (disclosed === undefined) return ok(undefined);
+  if (claims.kind !== "bundle") return err({ code: "RECEIPT_READING_UNEXPECTED" });
+  const included = verifyInBundle(crypto, claims, disclosed);
+  if (!included.ok) return err({ code: "RECEIPT_READING_NOT_IN_BUNDLE", cause: included.fault });
+  const reading = parseReading(disclosed.reading);
+  if (!reading.ok) return err({ code: "RECEIPT_READING_MALFORMED", cause: reading.fault });
+  return ok({ index: disclosed.index, reading: reading.value });
+}
+
+function verifyInBundle(crypto: CryptoPort, claims: BundleClaims, disclosed: DisclosedReading) {
+  const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
+  return verifyInclusion(treeHasher(sha256), {
+    leafIndex: BigInt(disclosed.index),
+    treeSize: BigInt(claims.position.range.count),
+    leafHash: saltedLeaf(sha256, disclosed.salt, disclosed.reading),
+    path: disclosed.path,
+    root: claims.root,
+  });
+}
+
+/** That the key was not revoked, and that the statement was made after the checkpoint it names. */
+function verifyFinality(
+  crypto: CryptoPort,
+  {
+    receipt,
+    head,
+    statement,
+    claims,
+  }: {
+    readonly receipt: Receipt;
+    readonly head: VerifiedLaneHead | undefined;
+    readonly statement: ParsedStatement;
+    readonly claims: DeviceClaims | RejectionClaims;
+  },
+): Result<Finality | undefined, ReceiptFault> {
+  if (receipt.final === undefined || head === undefined) return ok(undefined);
+  const { revocation: evidence, consistency } = receipt.final;
+  const list = head.revocations;
+  const unrevoked = verifyNotRevoked(crypto, statement.header.kid, { list, evidence });
+  if (!unrevoked.ok) return unrevoked;
+  const checkpoint = claims.kind === "rejection" ? undefined : claims.position.checkpoint;
+  if (checkpoint === undefined && consistency !== undefined)
+    return err({ code: "RECEIPT_CONSISTENCY_UNEXPECTED" });
+  if (checkpoint !== undefined) {
+    if (consistency === undefined) return err({ code: "RECEIPT_CONSISTENCY_MISSING" });
+    const grown = verifyConsistency(
+      treeHasher((bytes) => crypto.sha256(bytes)),
+      {
+        size1: checkpoint.size,
+        root1: checkpoint.root,
+        size2: head.seal.head.size,
+        root2: head.seal.head.root,
+        path: consistency,
+      },
+    );
+    if (!grown.ok) return err({ code: "RECEIPT_CONSISTENCY_WRONG", cause: grown.fault });
+  }
+  const { revokedKeys } = unrevoked.value;
+  return ok({ head, notAfter: head.seal.notAfter, revokedKeys });
+}
