@@ -4,3 +4,34 @@
 export const entriesPerAppendMax = 4_096;
 /** Entries at the log's end that are hashed again on every open; all of them only by a full check. */
 export const entriesCheckedAtOpenMax = 256;
+/** Gateways of one channel; each has one open lane. */
+export const lanesMax = 1_024;
+/** Lane incarnations that a channel has ever opened: a gateway opens one when it was restored. */
+export const laneOpeningsMax = 65_536;
+/** Entries of a lane: its own log counts below 2^53. */
+export const laneSizeMax = BigInt(Number.MAX_SAFE_INTEGER);
+/** Revoked keys of a channel. */
+export const revocationsMax = 65_536;
+/** Transactions that wait for their block; one more is refused. */
+export const submissionsPendingMax = 4_096;
+/** Transactions in one block. */
+export const transactionsPerBlockMax = 500;
+/** Milliseconds that a block waits for more transactions after its first. */
+export const blockWaitMs = 2;
+
+/** The limits that are part of a channel's validity: every validator has the same. */
+export type LedgerLimits = {
+  readonly lanesMax: number;
+  readonly laneOpeningsMax: number;
+  readonly laneSizeMax: bigint;
+  readonly revocationsMax: number;
+};
+export const ledgerLimits: LedgerLimits = {
+  lanesMax,
+  laneOpeningsMax,
+  laneSizeMax,
+  revocationsMax,
+};
+
+/** Bytes of a validator's key file: an Ed25519 key in PEM has 119. */
+export const validatorKeyBytesMax = 4_096;

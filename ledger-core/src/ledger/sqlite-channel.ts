@@ -1,0 +1,185 @@
+/** A channel in SQLite: its log, its blocks, the state they led to, and the newest seal. */
+
+import type Database from "better-sqlite3";
+import { assert, assertNever } from "../base/assert.ts";
+import type { Digest } from "../base/bytes.ts";
+import type { CryptoPort } from "../base/crypto-port.ts";
+import { OperationalError } from "../base/operational-error.ts";
+import type { UnixMillis } from "../base/time.ts";
+import { identityOf } from "../wire/cose.ts";
+import type { RevokedKey } from "../wire/revocation-list.ts";
+import type { ParsedStatement } from "../wire/statement.ts";
+import { parseStatement } from "../wire/statement.ts";
+import type { Transaction } from "../wire/transaction.ts";
+import type { ChannelGenesis } from "./channel-genesis.ts";
+import { judgeGenesis } from "./channel-genesis.ts";
+import type { ChannelChange, ChannelContent } from "./channel-state.ts";
+import { ChannelState } from "./channel-state.ts";
+import type { ChannelRows } from "./sqlite-channel-rows.ts";
+import { openChannelRows } from "./sqlite-channel-rows.ts";
+import { SqliteLog } from "./sqlite-log.ts";
+
+/** A transaction that was judged valid, and what it does. */
+export type OrderedTransaction = {
+  readonly identity: Digest;
+  readonly transaction: Transaction;
+  /** Absent for the channel-open alone. */
+  readonly change?: ChannelChange;
+};
+
+/** The one object that writes a channel's tables; every write is inside the caller's transaction. */
+export class SqliteChannel {
+  readonly db: Database.Database;
+  readonly log: SqliteLog;
+  readonly rows: ChannelRows;
+  readonly #crypto: CryptoPort;
+
+  private constructor(db: Database.Database, crypto: CryptoPort) {
+    this.db = db;
+    this.#crypto = crypto;
+    this.rows = openChannelRows(db);
+    this.log = SqliteLog.open(db, {
+      prefix: "channel_log",
+      sha256: (bytes) => crypto.sha256(bytes),
+    });
+  }
+
+  /** Creates the tables where they are not there. @throws OperationalError DATABASE_CORRUPT. */
+  static open(db: Database.Database, crypto: CryptoPort): SqliteChannel {
+    const channel = new SqliteChannel(db, crypto);
+    const last = channel.rows.lastBlock();
+    const blocksEnd = last === undefined ? 0 : last.first + last.count;
+    if (blocksEnd !== channel.log.size) throw corrupt("its blocks and its log end apart");
+    return channel;
+  }
+
+  /** Where a statement stands, if it was ordered. */
+  indexOf(identity: Digest): bigint | undefined {
+    const index = this.rows.indexOf(identity);
+    return index === undefined ? undefined : BigInt(index);
+  }
+
+  /** The time of the last block's header, 0 before the first. */
+  get lastTime(): number {
+    return this.rows.lastBlock()?.time ?? 0;
+  }
+
+  /** Adds a block: log, state, evidence and identities. Not an empty one. */
+  appendBlock(block: readonly OrderedTransaction[], { time }: { readonly time: UnixMillis }): void {
+    assert(this.db.inTransaction, "a block is one transaction");
+    assert(block.length > 0, "a block holds a transaction");
+    assert(time >= this.lastTime, "header time is monotone");
+    const first = this.log.append(block.map(({ transaction }) => transaction.statement));
+    for (const [offset, { identity, transaction, change }] of block.entries()) {
+      const index = first + offset;
+      this.rows.putStatement(identity, index);
+      this.rows.putEvidence(index, transaction);
+      if (change !== undefined) this.#putChange(change, index);
+    }
+    this.rows.putBlock({ first, count: block.length, time });
+  }
+
+  /** The transaction at a leaf, as it was submitted. */
+  transaction(index: number): Transaction | undefined {
+    const statement = this.log.entry(index);
+    if (statement === undefined) return undefined;
+    const evidence = this.rows.evidence(index);
+    if (evidence === undefined) throw corrupt("the evidence of a transaction is gone");
+    return { statement, ...evidence };
+  }
+
+  /** The channel that leaf 0 opens. @throws OperationalError DATABASE_CORRUPT. */
+  genesis(): ChannelGenesis {
+    const transaction = this.transaction(0);
+    assert(transaction !== undefined, "the channel has been opened");
+    const judged = judgeGenesis(this.#crypto, transaction);
+    if (!judged.ok) throw corrupt(`its first leaf does not open a channel (${judged.fault.code})`);
+    return judged.value;
+  }
+
+  /** The state as the last block left it. */
+  loadState(genesis: ChannelGenesis): ChannelState {
+    return new ChannelState({ crypto: this.#crypto, genesis }, this.#content(this.log.size));
+  }
+
+  /** The revoked keys, in order, up to and without leaf `end`. */
+  revocationsBefore(end: number): RevokedKey[] {
+    return this.rows.revocationsBefore(end);
+  }
+
+  /**
+   * Judges every transaction again, block by block from the first, and compares with the stored state:
+   * what an operator asks for after a doubtful disk.
+   *
+   * @throws OperationalError DATABASE_CORRUPT.
+   */
+  verifyAll(): void {
+    this.log.verifyAll();
+    const genesis = this.genesis();
+    const state = new ChannelState({ crypto: this.#crypto, genesis });
+    for (const { first, count, time } of this.rows.blocks()) {
+      for (let index = Math.max(first, 1); index < first + count; index++)
+        this.#replay(state, index, time);
+    }
+    const stored = this.loadState(genesis);
+    const summary = (of: ChannelState) =>
+      JSON.stringify([
+        of.lanes
+          .map((lane) => [lane.gateway, lane.index, lane.head.size, ...lane.head.root].join())
+          .sort(),
+        ...of.revocations.head.root,
+      ]);
+    if (summary(stored) !== summary(state)) throw corrupt("its state is not what its log led to");
+  }
+
+  #replay(state: ChannelState, index: number, time: UnixMillis): void {
+    const transaction = this.transaction(index);
+    if (transaction === undefined) throw corrupt("a transaction is gone");
+    const statement = parseStatement(transaction.statement);
+    if (!statement.ok) throw corrupt(`leaf ${index} is malformed (${statement.fault.code})`);
+    if (this.rows.indexOf(statementIdentity(this.#crypto, statement.value)) !== index)
+      throw corrupt(`leaf ${index} is not found by its identity`);
+    const change = state.judge(statement.value, transaction, { time });
+    if (!change.ok) throw corrupt(`leaf ${index} was not valid (${change.fault.code})`);
+    state.apply(change.value, BigInt(index));
+  }
+
+  #putChange(change: ChannelChange, index: number): void {
+    switch (change.type) {
+      case "lane-opened":
+        this.rows.putLane({ ...change.lane, index: BigInt(index) });
+        this.rows.putOpening(change.lane.incarnation, index);
+        return;
+      case "lane-grown":
+        this.rows.moveLane(change.gateway, { head: change.head, index });
+        return;
+      case "key-revoked":
+        this.rows.putRevocation(change.revoked, index);
+        return;
+      default:
+        assertNever(change);
+    }
+  }
+
+  #content(end: number): ChannelContent {
+    return {
+      lanes: this.rows.lanes(this.#crypto),
+      openings: this.rows.openings(),
+      revocations: this.rows.revocationsBefore(end),
+      frozen: this.rows.frozen(),
+    };
+  }
+}
+
+/** What a statement is found by: the hash of what is signed, whatever the signature's form. */
+export function statementIdentity(crypto: CryptoPort, statement: ParsedStatement): Digest {
+  return identityOf((bytes) => crypto.sha256(bytes), statement.part);
+}
+
+function corrupt(what: string): OperationalError {
+  return new OperationalError(
+    "DATABASE_CORRUPT",
+    `The channel in the ledger database is damaged: ${what}. Nothing was changed. Copy the data ` +
+      "directory away, check the disk, and restore the directory from a backup.",
+  );
+}
