@@ -12,7 +12,7 @@ import type { Admission } from "../lane/admission.ts";
 import { commitMsMax } from "../limits.ts";
 import type { ClientAccess } from "./client-access.ts";
 import type { VerifyPool } from "./verify-pool.ts";
-import type { UplinkSender } from "./verify-uplink.ts";
+import type { UplinkSender, VerifiedUplink } from "./verify-uplink.ts";
 
 export type IngestPorts = {
   readonly pool: Pick<VerifyPool, "verify">;
@@ -59,7 +59,7 @@ export class Ingest {
     const entered = before.then(async () => {
       const judged = await verdict;
       const admission: Admission = judged.ok
-        ? { kind: "statement", device, ...judged.value }
+        ? toAdmission(device, judged.value)
         : { kind: "refused", device, bytes: payload, ...judged.fault };
       committed = this.#ports.admit(admission);
       // Entering, not committing, is what keeps the order: a whole window shares one commit.
@@ -96,4 +96,10 @@ export class Ingest {
       timer.abort();
     }
   }
+}
+
+function toAdmission(device: Identifier, verified: VerifiedUplink): Admission {
+  const { statement, identity, type, position, body } = verified;
+  const admission = { kind: "statement", device, bytes: statement, identity, type } as const;
+  return { ...admission, ...position, ...(body === undefined ? {} : { body }) };
 }

@@ -36,7 +36,6 @@ export type StatementPosition = {
 export type VerifiedUplink = {
   readonly statement: Uint8Array;
   readonly identity: Digest;
-  readonly leafHash: Digest;
   readonly type: DeviceClaims["kind"];
   readonly position: StatementPosition;
   readonly body?: EncodedBody;
@@ -90,7 +89,6 @@ export function verifyUplink(
   const verified = {
     statement,
     identity,
-    leafHash: ports.hasher.leaf(statement),
     type: claims.value.kind,
     position,
   };

@@ -1,0 +1,274 @@
+/**
+ * The gateway's downlink: provisional proofs after a commit, heads and final proofs after a seal, and
+ * answers to what devices say they hold. It keeps nothing that a reconnect would not bring back.
+ */
+
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
+import {
+  encodeHeadMessage,
+  encodeProofMessage,
+  encodeWantMessage,
+} from "@tamga/ledger-core/wire/downlink-message";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { rangesPerPageMax } from "@tamga/ledger-core/wire/limits";
+import type { DownlinkKind } from "@tamga/ledger-core/wire/topic";
+import type { HaveMessage, IncarnationRanges } from "@tamga/ledger-core/wire/uplink-message";
+import { parseHaveMessage } from "@tamga/ledger-core/wire/uplink-message";
+import type { AdmittedBatch } from "../ingest/admission-queue.ts";
+import type { LanePlace } from "../lane/lane.ts";
+import type { SqliteLane } from "../lane/sqlite-lane.ts";
+import type { StatementRow } from "../lane/statement-rows.ts";
+import { laneRowsPerPageMax } from "../limits.ts";
+import { HaveExchange } from "./have-exchange.ts";
+import { buildHead, buildProofs } from "./proofs.ts";
+
+export type DeliveryOptions = {
+  readonly lane: SqliteLane;
+  readonly gatewayChain: readonly Uint8Array[];
+  /** @returns false where the device is not on the line. */
+  readonly send: (device: Identifier, kind: DownlinkKind, payload: Uint8Array) => boolean;
+  readonly isOnline: (device: Identifier) => boolean;
+  /** Path between two sizes of the channel's log. */
+  readonly channelConsistency: (size1: bigint, size2: bigint) => HeadConsistency["path"];
+  /** A device knows a checkpoint that this channel's log does not reach: the site lost data. */
+  readonly checkpointAhead: (device: Identifier, checkpoint: TreeHead) => void;
+  readonly clock: Clock;
+  /** How long provisional proofs wait for each other, in milliseconds. */
+  readonly provisionalWaitMs: number;
+};
+
+type HeadConsistency = NonNullable<Parameters<typeof buildHead>[2]>;
+
+type DeviceLine = {
+  /** Size of the newest checkpoint that the device verified or was sent. */
+  checkpointSize: bigint | undefined;
+  /** The newest head of the open lane that it was sent. */
+  headSize: bigint;
+  readonly exchange: HaveExchange;
+  askedAll: boolean;
+};
+
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #lines = new Map<Identifier, DeviceLine>();
+  readonly #provisional = new Map<Identifier, LanePlace[]>();
+  #waiting = false;
+
+  constructor(options: DeliveryOptions) {
+    this.#options = options;
+  }
+
+  offline(device: Identifier): void {
+    this.#lines.delete(device);
+    this.#provisional.delete(device);
+  }
+
+  /** After a commit: what was admitted gets the gateway's own signature soon. */
+  admitted(batch: AdmittedBatch): void {
+    const { isOnline, clock, provisionalWaitMs } = this.#options;
+    for (const { admission, admitted } of batch) {
+      if (!isOnline(admission.device)) continue;
+      const places = this.#provisional.get(admission.device) ?? [];
+      places.push(admitted);
+      this.#provisional.set(admission.device, places);
+    }
+    if (this.#waiting || this.#provisional.size === 0) return;
+    this.#waiting = true;
+    const flush = () => this.#flushProvisional();
+    clock.sleep(provisionalWaitMs, { signal: new AbortController().signal }).then(flush, flush);
+  }
+
+  /** After a seal: what lies in [from, to) of the open lane is final. */
+  sealed(from: bigint, to: bigint): void {
+    const { lane, isOnline } = this.#options;
+    for (const device of lane.devices(from, to)) {
+      if (!isOnline(device)) continue;
+      let fromIndex = from;
+      for (;;) {
+        const rows = lane.rows(device, { fromIndex, toIndex: to, limit: laneRowsPerPageMax });
+        this.#sendFinal(device, rows);
+        const last = rows.at(-1);
+        if (last === undefined || rows.length < laneRowsPerPageMax) break;
+        fromIndex = last.leafIndex + 1n;
+      }
+    }
+  }
+
+  /**
+   * Answers a page of what the device holds; with the last page go what the gateway wants, and proofs
+   * of the rest. Throws OperationalError HAVE_MALFORMED, HAVE_TOO_MANY_PAGES: the client is cut off.
+   */
+  have(device: Identifier, payload: Uint8Array): void {
+    const message = parseHaveMessage(payload);
+    if (!message.ok) {
+      throw new OperationalError(
+        "HAVE_MALFORMED",
+        "The device's list of what it holds is malformed.",
+        {
+          details: { fault: message.fault.code },
+        },
+      );
+    }
+    const line = this.#line(device);
+    const pages = line.exchange.add(message.value);
+    if (!pages.ok) throw new OperationalError(pages.fault.code, "The device's list is too long.");
+    if (pages.value !== undefined) this.#answer(device, line, pages.value);
+  }
+
+  #answer(device: Identifier, line: DeviceLine, pages: readonly HaveMessage[]): void {
+    const { lane } = this.#options;
+    const checkpoint = pages[0]?.checkpoint;
+    line.checkpointSize = this.#usable(device, checkpoint);
+    line.headSize = 0n;
+    const listed = pages.flatMap((page) => [...page.pending, ...page.kept]);
+    const rows = pages
+      .flatMap((page) => page.pending)
+      .flatMap((item) => this.#answersTo(device, item));
+    const rejected = new Set(
+      rows.filter((row) => row.kind === "rejection").map((row) => rangeKey(row)),
+    );
+    const want = listed
+      .map((item) => ({ ...item, ranges: this.#missing(device, item, rejected) }))
+      .filter((item) => item.ranges.length > 0);
+    const all = lane.needsAllOf(device) && !line.askedAll;
+    if (line.askedAll && lane.needsAllOf(device)) lane.answeredAll(device);
+    line.askedAll = all;
+    const nonce = pages[0]?.nonce ?? new Uint8Array(8);
+    this.#options.send(device, "want", encodeWantMessage({ nonce, all, want: bounded(want) }));
+    const final = rows.filter((row) => lane.isFinal(row));
+    this.#sendFinal(device, final);
+    this.#sendProvisional(
+      device,
+      rows.filter((row) => !lane.isFinal(row)),
+    );
+  }
+
+  /** A checkpoint that the channel's log reaches; one beyond it means that this site forgot. */
+  #usable(device: Identifier, checkpoint: TreeHead | undefined): bigint | undefined {
+    if (checkpoint === undefined) return undefined;
+    const ordered = this.#options.lane.current.ordered;
+    if (ordered !== undefined && checkpoint.size <= ordered.evidence.size) return checkpoint.size;
+    if (ordered !== undefined) this.#options.checkpointAhead(device, checkpoint);
+    return checkpoint.size;
+  }
+
+  #missing(device: Identifier, item: IncarnationRanges, rejected: ReadonlySet<string>) {
+    return item.ranges.flatMap((range) =>
+      this.#options.lane
+        .missing(device, item.incarnation, range)
+        .filter((gap) => !rejected.has(`${hex(item.incarnation)}/${gap.first}/${gap.count}`)),
+    );
+  }
+
+  #answersTo(device: Identifier, item: IncarnationRanges): readonly StatementRow[] {
+    const { lane } = this.#options;
+    return item.ranges.flatMap((range) => {
+      const rows: StatementRow[] = [];
+      let first = range.first;
+      const end = range.first + BigInt(range.count);
+      while (first < end) {
+        const at = { incarnation: item.incarnation, range: { first, count: Number(end - first) } };
+        const page = lane.answers(device, at, laneRowsPerPageMax);
+        rows.push(...page);
+        const last = page.filter((row) => row.kind !== "rejection").at(-1)?.position;
+        if (page.length < laneRowsPerPageMax || last === undefined) break;
+        first = last.range.first + BigInt(last.range.count);
+      }
+      return rows;
+    });
+  }
+
+  #flushProvisional(): void {
+    this.#waiting = false;
+    const { lane } = this.#options;
+    for (const [device, places] of this.#provisional) {
+      const rows = places.flatMap((place) => lane.at(place) ?? []);
+      this.#sendFinal(
+        device,
+        rows.filter((row) => lane.isFinal(row)),
+      );
+      this.#sendProvisional(
+        device,
+        rows.filter((row) => !lane.isFinal(row)),
+      );
+    }
+    this.#provisional.clear();
+  }
+
+  /** Rows that are not final are in the open lane: older ones were moved there or are final. */
+  #sendProvisional(device: Identifier, rows: readonly StatementRow[]): void {
+    const { lane, send } = this.#options;
+    if (rows.length === 0) return;
+    const target = { size: lane.size(), root: lane.root(), signature: lane.logSignature() };
+    const open = rows.filter((row) => row.lane === lane.current.ordinal);
+    for (const proof of buildProofs(lane.current, open, target)) {
+      send(device, "proof", encodeProofMessage(proof));
+    }
+  }
+
+  #sendFinal(device: Identifier, rows: readonly StatementRow[]): void {
+    const { lane, send, gatewayChain } = this.#options;
+    for (const [ordinal, group] of Map.groupBy(rows, (row) => row.lane)) {
+      const log = lane.log(ordinal);
+      const ordered = log.ordered;
+      if (ordered === undefined) continue;
+      const line = this.#line(device);
+      const isOpen = ordinal === lane.current.ordinal;
+      if (!isOpen || line.headSize !== ordered.head.size) {
+        const head = buildHead(
+          ordered,
+          gatewayChain,
+          this.#consistency(line, ordered.evidence.size),
+        );
+        send(device, "head", encodeHeadMessage(head));
+        if (isOpen) line.headSize = ordered.head.size;
+        const known = line.checkpointSize ?? 0n;
+        line.checkpointSize = known > ordered.evidence.size ? known : ordered.evidence.size;
+      }
+      for (const proof of buildProofs(log, group, ordered.head)) {
+        send(device, "proof", encodeProofMessage(proof));
+      }
+    }
+  }
+
+  #consistency(line: DeviceLine, size: bigint): HeadConsistency | undefined {
+    const from = line.checkpointSize;
+    if (from === undefined || from > size) return undefined;
+    return { fromSize: from, path: this.#options.channelConsistency(from, size) };
+  }
+
+  #line(device: Identifier): DeviceLine {
+    const known = this.#lines.get(device);
+    if (known !== undefined) return known;
+    const line = {
+      checkpointSize: undefined,
+      headSize: 0n,
+      exchange: new HaveExchange(),
+      askedAll: false,
+    };
+    this.#lines.set(device, line);
+    return line;
+  }
+}
+
+/** At most one page of ranges: the rest is wanted in the device's next exchange. */
+function bounded(want: readonly IncarnationRanges[]): readonly IncarnationRanges[] {
+  let left = rangesPerPageMax;
+  return want.slice(0, 256).flatMap((item) => {
+    const ranges = item.ranges.slice(0, left);
+    left -= ranges.length;
+    return ranges.length === 0 ? [] : [{ ...item, ranges }];
+  });
+}
+
+function rangeKey(row: StatementRow): string {
+  const position = row.position;
+  if (position === undefined) return "";
+  return `${hex(position.incarnation)}/${position.range.first}/${position.range.count}`;
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
