@@ -1,0 +1,43 @@
+/** The named limits of the gateway. A test reaches each. */
+
+import { messageBytesMax } from "@tamga/ledger-core/wire/limits";
+
+/** Ranges that are apart from each other in what was received of one stream incarnation. */
+export const intervalsPerIncarnationMax = 4_096;
+/** Incarnations whose received ranges stay in memory, least recently used out first. */
+export const incarnationsCachedMax = 4_096;
+/** Devices whose counters stay in memory. */
+export const devicesCachedMax = 4_096;
+/** Statements and refusals that one transaction admits. */
+export const admissionsPerBatchMax = 1_024;
+/** Bytes of refused messages that are kept of one device; past it digest and count remain. */
+export const quarantineBytesPerDeviceMax = 16 * 1_024 * 1_024;
+/** Rows that one question to the lane answers; more goes in further pages. */
+export const laneRowsPerPageMax = 1_024;
+/** Incarnations of one gateway's lane: each restore or loss opens one. */
+export const laneIncarnationsMax = 4_096;
+/** Keys in the list of revoked ones that is kept with an ordered head. */
+export const revokedKeysMax = 65_536;
+/** Statements that wait for a verify thread, and that travel to one together. */
+export const verifyQueueMax = 8_192;
+export const verifyBatchMax = 64;
+/** Bytes of a CONNECT packet: a client id, no will, no password. */
+export const connectBytesMax = 1_024;
+/** Bytes of one MQTT packet: a message and its topic. */
+export const packetBytesMax = messageBytesMax + 4_096;
+/** Bytes of uplink messages that are received, checked or committed at one time; and of one device. */
+export const bytesInFlightMax = 64 * 1_024 * 1_024;
+export const bytesInFlightPerDeviceMax = 8 * 1_024 * 1_024;
+/** Open connections, new ones a second, and how long a handshake and a CONNECT may take. */
+export const connectionsMax = 2_048;
+export const handshakesPerSecondMax = 200;
+export const handshakeMsMax = 10_000;
+export const connectMsMax = 10_000;
+/** How long one packet may take to arrive, and one statement to be checked and committed. */
+export const packetMsMax = 60_000;
+export const commitMsMax = 20_000;
+/** Enrolment requests that wait for an operator; keys of one device. */
+export const enrolmentsPendingMax = 64;
+export const keysPerDeviceMax = 4;
+/** Pages of one `have` exchange. */
+export const havePagesMax = 64;
