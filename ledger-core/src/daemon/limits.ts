@@ -16,3 +16,12 @@ export const configFaultsShownMax = 10;
 export const busyTimeoutMsMax = 5_000;
 /** Bytes of a write-ahead log that stay allocated after a checkpoint. */
 export const walBytesKept = 16 * 1_024 * 1_024;
+/** Milliseconds from a daemon's stop to the end that waits for nobody. */
+export const shutdownMsMax = 10_000;
+/** The daemons' own HTTP server: bytes of a body and of all headers, connections at a time. */
+export const httpBodyBytesMax = 65_536;
+export const httpHeaderBytesMax = 8_192;
+export const httpConnectionsMax = 64;
+/** Milliseconds for a request's headers, and for the whole request, to come in. */
+export const httpHeadersMsMax = 5_000;
+export const httpRequestMsMax = 15_000;
