@@ -2,6 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, open, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,7 +12,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { emulate } from "./emulate.ts";
 import { EmulatedP1Meter } from "./p1-meter.ts";
 import { EmulatedStickReader } from "./stick-reader.ts";
-import { PtyLine, TcpLine } from "./virtual-line.ts";
+import { lineClientsMax, PtyLine, TcpLine } from "./virtual-line.ts";
 
 const clock = new SystemClock();
 const { signal } = new AbortController();
@@ -48,6 +49,38 @@ test("a client gets whole telegrams, and the wire log has the digest of each", a
   );
   expect((await readFile(wireLog, "utf8")).trimEnd().split("\n")).toEqual(expected);
   expect(expected.length).toBe(3_000);
+});
+
+test("a reader that takes no more is hung up on, and the wire log says so", async () => {
+  const wireLog = join(folder, "torn.log");
+  const line = new TcpLine();
+  await line.listen("127.0.0.1", 0);
+  const socket = connect(Number(new URL(line.address).port), "127.0.0.1").pause();
+  const bytes = new Uint8Array(64 * 1_048_576);
+  const closing: Promise<void>[] = [];
+  const device = {
+    next: () => {
+      setImmediate(() => closing.push(line.close()));
+      return { sequence: 1, bytes };
+    },
+  };
+  await emulate({ device, line, clock }, { rate: 1, count: 1, wireLog }, { signal });
+  await Promise.all(closing);
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  expect(await readFile(wireLog, "utf8")).toBe(`1 ${digest} torn\n`);
+  socket.destroy();
+});
+
+test("a server takes so many clients and no more", async () => {
+  const line = new TcpLine();
+  await line.listen("127.0.0.1", 0);
+  const { port } = new URL(line.address);
+  const sockets = Array.from({ length: lineClientsMax }, () => connect(Number(port), "127.0.0.1"));
+  await Promise.all(sockets.map((socket) => once(socket, "connect")));
+  const refused = connect(Number(port), "127.0.0.1");
+  await once(refused, "close");
+  await line.close();
+  for (const socket of sockets) socket.destroy();
 });
 
 test("without a reader nothing is emitted, and stopping ends the wait", async () => {

@@ -75,6 +75,8 @@ async function run(name: string, device: EmulatedDevice, options: LineOptions): 
   const { signal } = stop;
   const clock = new SystemClock();
   const line = await openLine(options, clock, signal);
+  // A reader that takes no more would otherwise hold up the write that is under way.
+  signal.addEventListener("abort", () => line.close(), { once: true });
   const { address } = line;
   const opened = { device: name, emulated: true, address, pid: process.pid };
   process.stdout.write(`${JSON.stringify(opened)}\n`);

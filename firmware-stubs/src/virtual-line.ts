@@ -1,10 +1,9 @@
 /** A device's line without the device: bytes go to whoever is connected, over TCP or a pty. */
 
-import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import type { FileHandle } from "node:fs/promises";
-import { constants, open, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import type { Server, Socket } from "node:net";
 import { createServer } from "node:net";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
@@ -20,7 +19,7 @@ export interface VirtualLine {
    * @returns false where nobody took all of them.
    */
   write(bytes: Uint8Array): Promise<boolean>;
-  /** Lets what was written drain, then hangs up. */
+  /** Hangs up on everyone: after what was written, or at once on a client that takes no more. */
   close(): Promise<void>;
 }
 
@@ -32,6 +31,7 @@ export class TcpLine implements VirtualLine {
   readonly #clients = new Set<Socket>();
   #waiting: (() => void)[] = [];
   #address = "";
+  #closed: Promise<void> | undefined;
 
   constructor() {
     this.#server = createServer((socket) => this.#accept(socket));
@@ -68,10 +68,18 @@ export class TcpLine implements VirtualLine {
     return taken.includes(true);
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#hangUp();
+    return this.#closed;
+  }
+
+  async #hangUp(): Promise<void> {
     const closed = once(this.#server, "close");
     this.#server.close();
-    for (const client of this.#clients) client.end(() => client.destroySoon());
+    for (const client of this.#clients) {
+      if (client.writableLength > 0) client.destroy();
+      else client.end(() => client.destroySoon());
+    }
     await closed;
   }
 
@@ -97,42 +105,41 @@ function writeAll(socket: Socket, bytes: Uint8Array): Promise<boolean> {
   });
 }
 
-/** A pseudo-terminal that looks like a serial port: `socat` copies a {@link TcpLine} into it. */
+/**
+ * A pseudo-terminal that looks like a serial port: `socat` copies a {@link TcpLine} into it. Each
+ * reader has a socat of its own, which connects once the port is opened and ends when it is closed.
+ */
 export class PtyLine implements VirtualLine {
   readonly address: string;
-  readonly #tcp: TcpLine;
-  readonly #socat: ChildProcess;
-  readonly #held: FileHandle;
+  readonly #tcp = new TcpLine();
   readonly #path: string;
+  readonly #clock: Clock;
+  readonly #stop = new AbortController();
+  #socats: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, tcp: TcpLine, socat: ChildProcess, held: FileHandle) {
+  private constructor(path: string, clock: Clock) {
     this.#path = path;
+    this.#clock = clock;
     this.address = `serial:${path}`;
-    this.#tcp = tcp;
-    this.#socat = socat;
-    this.#held = held;
   }
 
-  /** @param path where the link to the pty is made. Throws LINE_NO_SOCAT where socat is missing. */
+  /**
+   * @param path where the link to the pty is made, and made again after each reader.
+   * Throws LINE_NO_SOCAT where socat is missing.
+   */
   static async open(path: string, clock: Clock, signal: AbortSignal): Promise<PtyLine> {
-    const tcp = new TcpLine();
-    await tcp.listen("127.0.0.1", 0);
-    const target = tcp.address.replace("tcp://", "TCP:");
-    const socat = spawn("socat", [`PTY,link=${path},rawer`, target], { stdio: "ignore" });
-    const failed = once(socat, "error").then(([cause]) => {
-      const sentence = "socat could not be started: install the package socat.";
-      throw new OperationalError("LINE_NO_SOCAT", sentence, { cause });
-    });
-    await Promise.race([tcp.connected({ signal }), failed]);
-    // Held open here, so that the pty outlives each reader that comes and goes.
-    for (;;) {
-      try {
-        const held = await open(path, constants.O_RDWR | constants.O_NOCTTY);
-        return new PtyLine(path, tcp, socat, held);
-      } catch {
-        await clock.sleep(10, { signal });
-      }
+    const line = new PtyLine(path, clock);
+    await line.#tcp.listen("127.0.0.1", 0);
+    line.#socats = line.#keepSocat();
+    const failed = line.#socats.then(() => undefined);
+    const appeared = line.#appeared(signal);
+    try {
+      await Promise.race([appeared, failed]);
+    } catch (error) {
+      await line.close().catch(() => undefined);
+      throw error;
     }
+    return line;
   }
 
   connected(options: { readonly signal: AbortSignal }): Promise<void> {
@@ -145,11 +152,29 @@ export class PtyLine implements VirtualLine {
 
   async close(): Promise<void> {
     await this.#tcp.close();
-    await this.#held.close();
-    if (this.#socat.exitCode === null) {
-      const exited = once(this.#socat, "exit");
-      this.#socat.kill();
-      await exited;
+    this.#stop.abort();
+    await this.#socats;
+  }
+
+  async #appeared(signal: AbortSignal): Promise<void> {
+    while (!existsSync(this.#path) && !this.#stop.signal.aborted)
+      await this.#clock.sleep(10, { signal });
+  }
+
+  async #keepSocat(): Promise<void> {
+    const target = this.#tcp.address.replace("tcp://", "TCP:");
+    const pty = `PTY,link=${this.#path},rawer,wait-slave,pty-interval=0.05`;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      const socat = spawn("socat", [pty, target], { stdio: "ignore", signal });
+      try {
+        await once(socat, "exit");
+        await this.#clock.sleep(50, { signal });
+      } catch (cause) {
+        if (signal.aborted) break;
+        const sentence = "socat could not be started: install the package socat.";
+        throw new OperationalError("LINE_NO_SOCAT", sentence, { cause });
+      }
     }
     await rm(this.#path, { force: true });
   }
