@@ -18,9 +18,8 @@ export const signMsMax = 15_000;
 /** How often one request is put to a token that comes back each time and still refuses. */
 export const signAttemptsMax = 3;
 
-/** Milliseconds before the first and, doubling, before the last kind of retry of a lost token. */
-export const recoveryDelayMsMin = 100;
-export const recoveryDelayMsMax = 30_000;
+/** Milliseconds between attempts to find a lost token: the first and, doubling, the longest. */
+export const recoveryDelay = { msMin: 100, msMax: 30_000 } as const;
 
-/** Slots of a PKCS#11 module that are looked at. */
+/** Slots of a PKCS#11 module that are looked at; a host has a few, a network HSM dozens. */
 export const slotsMax = 256;

@@ -17,19 +17,11 @@ export interface Signer {
    * Signs the message, not a digest of it: hashing is the signer's part.
    *
    * @returns ES256: r‖s, 64 bytes (RFC 9053 §2.1); EdDSA: 64 bytes; PS256: as long as the modulus.
-   * Throws {@link OperationalError}: SIGN_QUEUE_FULL, SIGN_TIMEOUT, SIGN_FAILED, PIN_REFUSED,
-   *   SIGNER_CLOSED; or rejects with `signal.reason`.
+   * Throws {@link OperationalError}: SIGN_QUEUE_FULL, SIGN_TIMEOUT, SIGN_FAILED, SIGNER_CLOSED,
+   *   PIN_REFUSED, PIN_FINAL_TRY; or rejects with `signal.reason`.
    */
   sign(message: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Uint8Array>;
   state(): SignerState;
   /** Lets go of the key; requests that wait are refused with SIGNER_CLOSED. */
   close(): Promise<void>;
 }
-
-/** What a signer writes its changes of state to; a pino logger is one. */
-export interface SignerLog {
-  info(fields: LogFields, message: string): void;
-  warn(fields: LogFields, message: string): void;
-  error(fields: LogFields, message: string): void;
-}
-type LogFields = Readonly<Record<string, string | number | boolean>>;

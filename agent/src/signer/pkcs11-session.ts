@@ -1,0 +1,266 @@
+/** A logged-in PKCS#11 session with the one P-256 key that it signs with. */
+
+import { randomBytes } from "node:crypto";
+import { present } from "@tamga/ledger-core/base/assert";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { equal, fromHex } from "@tamga/ledger-core/base/bytes";
+import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { Cryptoki } from "./cryptoki.ts";
+import { ck, ckrOf, toTokenError } from "./cryptoki.ts";
+import type { Pkcs11KeyUri } from "./key-uri.ts";
+import type { Pkcs11Module } from "./pkcs11-module.ts";
+import { findToken, logIn, readPin } from "./pkcs11-token.ts";
+import { selfTest } from "./public-key.ts";
+
+export interface Pkcs11Session {
+  readonly generation: number;
+  readonly handle: Buffer;
+  readonly privateKey: Buffer;
+  readonly publicKey: P256Key;
+}
+
+export type P256Key = Extract<PublicKey, { readonly algorithm: "ES256" }>;
+
+/**
+ * Finds the token, logs in, finds the key, and proves that it signs.
+ *
+ * @param create makes the key where the token has none: P-256, never extractable, for signatures
+ *   only.
+ * Throws TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS, TOKEN_FAILED, PIN_…, KEY_NOT_FOUND, KEY_AMBIGUOUS,
+ *   KEY_EXTRACTABLE, KEY_UNSUPPORTED, KEY_PUBLIC_MISSING, KEY_SELF_TEST_FAILED. The calls but the
+ *   signature are synchronous in `pkcs11js`: a slow token holds up the loop while it opens.
+ */
+export async function openPkcs11Session(
+  module: Pkcs11Module,
+  { uri, create }: { readonly uri: Pkcs11KeyUri; readonly create: boolean },
+): Promise<Pkcs11Session> {
+  const pin = uri.pinFile === undefined ? undefined : await readPin(uri.pinFile);
+  try {
+    return await module.use(async (cryptoki, generation) => {
+      const token = findToken(cryptoki, uri);
+      const flags = ck.CKF_SERIAL_SESSION | (create ? ck.CKF_RW_SESSION : 0);
+      const handle = cryptoki.C_OpenSession(token.slot, flags);
+      try {
+        const { refusingTokens } = module;
+        logIn(cryptoki, { token, session: handle, pin, refusingTokens });
+        const privateKey = findPrivateKey(cryptoki, { handle, uri, create });
+        const publicKey = readPublicKey(cryptoki, handle, privateKey);
+        await selfTest(publicKey, (message) =>
+          signRaw(cryptoki, { handle, privateKey, digest: nodeCrypto.sha256(message) }),
+        );
+        return { generation, handle, privateKey, publicKey };
+      } catch (error) {
+        closeQuietly(cryptoki, handle);
+        throw error;
+      }
+    });
+  } catch (error) {
+    throw toTokenError(error);
+  } finally {
+    pin?.fill(0);
+  }
+}
+
+/**
+ * Signs a digest; r‖s, 64 bytes. One call at a time a session: a second gives
+ * CKR_OPERATION_ACTIVE. Throws TOKEN_FAILED; the session is to be opened anew then.
+ */
+export async function signInSession(
+  module: Pkcs11Module,
+  session: Pkcs11Session,
+  digest: Digest,
+): Promise<Uint8Array> {
+  const { handle, privateKey } = session;
+  try {
+    return await module.use((cryptoki, generation) => {
+      if (generation !== session.generation) {
+        throw new OperationalError("TOKEN_FAILED", "the library was initialised again", {
+          details: { ckr: "CKR_CRYPTOKI_NOT_INITIALIZED" },
+        });
+      }
+      return signRaw(cryptoki, { handle, privateKey, digest });
+    });
+  } catch (error) {
+    throw toTokenError(error);
+  }
+}
+
+/** Best effort: a session of a token that is gone cannot be closed. */
+export async function closePkcs11Session(
+  module: Pkcs11Module,
+  session: Pkcs11Session,
+): Promise<void> {
+  await module.use((cryptoki, generation) => {
+    if (generation === session.generation) closeQuietly(cryptoki, session.handle);
+  });
+}
+
+/**
+ * @param attribute CKA_EC_POINT: the point in a DER OCTET STRING (PKCS #11 2.40 §2.3.3), or bare,
+ *   as some drivers give it.
+ * @returns the uncompressed point of 65 bytes, or undefined.
+ */
+export function parseEcPoint(attribute: Uint8Array): Uint8Array | undefined {
+  const wrapped = attribute.length === 67 && attribute[0] === 0x04 && attribute[1] === 0x41;
+  const point = wrapped ? attribute.subarray(2) : attribute;
+  return point.length === 65 && point[0] === 0x04 ? Uint8Array.from(point) : undefined;
+}
+
+/** The named curve secp256r1 as an OBJECT IDENTIFIER (RFC 5480 §2.1.1.1). */
+const p256Oid = present(fromHex("06082a8648ce3d030107"), "P-256 OID");
+const signatureBytes = 64;
+
+async function signRaw(
+  cryptoki: Cryptoki,
+  {
+    handle,
+    privateKey,
+    digest,
+  }: { readonly handle: Buffer; readonly privateKey: Buffer; readonly digest: Digest },
+): Promise<Uint8Array> {
+  const input = Buffer.from(digest);
+  // Room to spare, since a driver that would write too much has to be seen, not to fail.
+  const output = Buffer.alloc(4 * signatureBytes);
+  cryptoki.C_SignInit(handle, { mechanism: ck.CKM_ECDSA }, privateKey);
+  try {
+    const signature = await cryptoki.C_SignAsync(handle, input, output);
+    if (signature.length !== signatureBytes) {
+      throw new OperationalError("TOKEN_FAILED", "the token's signature is not r‖s of P-256", {
+        details: { length: signature.length },
+      });
+    }
+    return Uint8Array.from(signature);
+  } finally {
+    // The other thread holds a bare pointer: this use keeps the buffer from being collected.
+    input.fill(0);
+  }
+}
+
+function findPrivateKey(
+  cryptoki: Cryptoki,
+  {
+    handle,
+    uri,
+    create,
+  }: { readonly handle: Buffer; readonly uri: Pkcs11KeyUri; readonly create: boolean },
+): Buffer {
+  const named = [
+    ...(uri.object === undefined ? [] : [{ type: ck.CKA_LABEL, value: uri.object }]),
+    ...(uri.id === undefined ? [] : [{ type: ck.CKA_ID, value: Buffer.from(uri.id) }]),
+  ];
+  const found = find(cryptoki, handle, [
+    { type: ck.CKA_CLASS, value: ck.CKO_PRIVATE_KEY },
+    ...named,
+  ]);
+  const details = { object: uri.object ?? "", id: Buffer.from(uri.id ?? []).toString("hex") };
+  if (found.length > 1) {
+    const sentence = "more than one key of the token matches the key URI: name its id";
+    throw new OperationalError("KEY_AMBIGUOUS", sentence, { details });
+  }
+  const [existing] = found;
+  if (existing === undefined && !create) {
+    const sentence = "the token has no private key that matches the key URI";
+    throw new OperationalError("KEY_NOT_FOUND", sentence, { details });
+  }
+  const privateKey = existing ?? generate(cryptoki, handle, uri);
+  const is = (type: number) => flag(cryptoki, { handle, object: privateKey, type });
+  if (is(ck.CKA_EXTRACTABLE) || !is(ck.CKA_SENSITIVE)) {
+    const sentence =
+      "the key can be read out of its token (CKA_EXTRACTABLE, CKA_SENSITIVE): make a new one in it";
+    throw new OperationalError("KEY_EXTRACTABLE", sentence, { details });
+  }
+  const curve = read(cryptoki, { handle, object: privateKey, type: ck.CKA_EC_PARAMS });
+  if (curve === undefined || !equal(curve, p256Oid) || !is(ck.CKA_SIGN)) {
+    const sentence = "the key is not a P-256 key that may sign";
+    throw new OperationalError("KEY_UNSUPPORTED", sentence, { details });
+  }
+  return privateKey;
+}
+
+/** Every other use is denied by name: drivers' defaults are not the standard's. */
+function generate(cryptoki: Cryptoki, handle: Buffer, uri: Pkcs11KeyUri): Buffer {
+  const names = [
+    { type: ck.CKA_TOKEN, value: true },
+    { type: ck.CKA_LABEL, value: uri.object ?? "tamga" },
+    { type: ck.CKA_ID, value: Buffer.from(uri.id ?? randomBytes(16)) },
+  ];
+  const publicTemplate = [
+    ...names,
+    { type: ck.CKA_PRIVATE, value: false },
+    { type: ck.CKA_EC_PARAMS, value: Buffer.from(p256Oid) },
+    { type: ck.CKA_VERIFY, value: true },
+  ];
+  const privateTemplate = [
+    ...names,
+    { type: ck.CKA_PRIVATE, value: true },
+    { type: ck.CKA_SENSITIVE, value: true },
+    { type: ck.CKA_EXTRACTABLE, value: false },
+    { type: ck.CKA_SIGN, value: true },
+    ...[ck.CKA_DECRYPT, ck.CKA_UNWRAP, ck.CKA_DERIVE, ck.CKA_SIGN_RECOVER].map((type) => ({
+      type,
+      value: false,
+    })),
+  ];
+  const mechanism = { mechanism: ck.CKM_EC_KEY_PAIR_GEN };
+  return cryptoki.C_GenerateKeyPair(handle, mechanism, publicTemplate, privateTemplate).privateKey;
+}
+
+/** The public object of the same CKA_ID, or the private one where the driver keeps the point there. */
+function readPublicKey(cryptoki: Cryptoki, handle: Buffer, privateKey: Buffer): P256Key {
+  const id = read(cryptoki, { handle, object: privateKey, type: ck.CKA_ID });
+  const byId = [
+    { type: ck.CKA_CLASS, value: ck.CKO_PUBLIC_KEY },
+    { type: ck.CKA_ID, value: id ?? Buffer.alloc(0) },
+  ];
+  for (const object of [...find(cryptoki, handle, byId), privateKey]) {
+    const attribute = read(cryptoki, { handle, object, type: ck.CKA_EC_POINT });
+    const point = attribute === undefined ? undefined : parseEcPoint(attribute);
+    if (point !== undefined) return { algorithm: "ES256", point };
+  }
+  throw new OperationalError(
+    "KEY_PUBLIC_MISSING",
+    "the token does not show the public half of the key: store it under the same id",
+  );
+}
+
+function find(
+  cryptoki: Cryptoki,
+  handle: Buffer,
+  template: { readonly type: number; readonly value: string | number | Buffer }[],
+): Buffer[] {
+  cryptoki.C_FindObjectsInit(handle, template);
+  try {
+    // Two are as ambiguous as many.
+    return cryptoki.C_FindObjects(handle, 2);
+  } finally {
+    cryptoki.C_FindObjectsFinal(handle);
+  }
+}
+
+type AttributeOf = { readonly handle: Buffer; readonly object: Buffer; readonly type: number };
+
+/** @returns undefined where the object has no such attribute or does not show it. */
+function read(cryptoki: Cryptoki, { handle, object, type }: AttributeOf): Buffer | undefined {
+  try {
+    return cryptoki.C_GetAttributeValue(handle, object, [{ type }])[0]?.value;
+  } catch (error) {
+    const ckr = ckrOf(error);
+    if (ckr === "CKR_ATTRIBUTE_TYPE_INVALID" || ckr === "CKR_ATTRIBUTE_SENSITIVE") return undefined;
+    throw error;
+  }
+}
+
+/** A CK_BBOOL; throws where it cannot be read, since a key of unknown protection is none. */
+function flag(cryptoki: Cryptoki, { handle, object, type }: AttributeOf): boolean {
+  return cryptoki.C_GetAttributeValue(handle, object, [{ type }])[0]?.value[0] === 1;
+}
+
+function closeQuietly(cryptoki: Cryptoki, handle: Buffer): void {
+  try {
+    cryptoki.C_CloseSession(handle);
+  } catch (error) {
+    if (ckrOf(error) === undefined) throw error;
+  }
+}
