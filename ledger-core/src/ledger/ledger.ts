@@ -36,7 +36,7 @@ export type LedgerFault =
   /** As many transactions wait as may: try again after the next seal. */
   | { readonly code: "LEDGER_BUSY"; readonly limit: number }
   | { readonly code: "LEDGER_CLOSED" }
-  /** The block could not be stored; nothing of it happened. */
+  /** The block could not be stored or sealed, e.g. for want of space; submit again. */
   | { readonly code: "LEDGER_UNAVAILABLE"; readonly cause: string };
 
 /** For people and for `status --json`; counts are below 2^53. */

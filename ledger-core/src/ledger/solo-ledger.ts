@@ -88,13 +88,11 @@ export class SoloLedger implements Ledger {
     const db = openDatabase(options.path);
     try {
       const store = SqliteChannel.open(db, options.crypto);
-      const first = store.log.size === 0 ? await options.openChannel() : store.transaction(0);
-      assert(first !== undefined, "leaf 0 is there");
-      const judged = judgeGenesis(options.crypto, first);
-      assert(judged.ok, `a channel opens validly${judged.ok ? "" : `: ${judged.fault.code}`}`);
-      const ledger = new SoloLedger(store, judged.value, options);
-      if (store.log.size === 0)
-        ledger.#commit([{ identity: ledger.channel.id, transaction: first }]);
+      const opening = store.log.size === 0 ? await options.openChannel() : undefined;
+      const genesis = opening === undefined ? store.genesis() : judgeOwn(options.crypto, opening);
+      const ledger = new SoloLedger(store, genesis, options);
+      if (opening !== undefined)
+        ledger.#commit([{ identity: genesis.identity.id, transaction: opening }]);
       ledger.#seal();
       return ledger;
     } catch (error) {
@@ -230,10 +228,10 @@ export class SoloLedger implements Ledger {
         .immediate();
       this.#seal();
     } catch (error) {
-      const failure = databaseError(error, this.#store.db.name);
-      if (!(failure instanceof OperationalError)) throw failure;
       // The tables are the truth: what was changed in memory alone is taken back from them.
       this.#state = this.#store.loadState(this.#genesis);
+      const failure = databaseError(error, this.#store.db.name);
+      if (!(failure instanceof OperationalError)) throw failure;
       for (const { settle } of submissions)
         settle(err({ code: "LEDGER_UNAVAILABLE", cause: failure.code }));
       return;
@@ -292,6 +290,13 @@ export class SoloLedger implements Ledger {
     this.#sealed = seal;
     this.#feed.push(seal);
   }
+}
+
+/** A channel-open that our own process made. */
+function judgeOwn(crypto: CryptoPort, transaction: Transaction): ChannelGenesis {
+  const judged = judgeGenesis(crypto, transaction);
+  assert(judged.ok, `a channel opens validly${judged.ok ? "" : `: ${judged.fault.code}`}`);
+  return judged.value;
 }
 
 /** This deployment is for exactly one validator, and this process is it. */
