@@ -177,9 +177,22 @@ describe.skipIf(!requirePart("softhsm2"))("Pkcs11Signer that loses its token", (
     expect(tap.counts.get("C_Initialize")).toBe(2);
   });
 
+  it("never signs with a handle from before the library was started anew", async () => {
+    for (const object of ["one", "two"]) await (await open(object)).close();
+    const first = await open("one");
+    const second = await open("two");
+    const module = await modules.acquire(hsm.modulePath);
+    await module.reinitialize(module.generation);
+    // SoftHSM counts from one again: the second now gets the numbers that the first still holds.
+    await expectSigns(second);
+    await expectSigns(first);
+    await module.release();
+  });
+
   it("never finalises the library beside a call", async () => {
+    const clock = new ManualClock();
     const signer = await open("one");
-    const other = await open("two");
+    const other = await open("two", clock);
     const gate = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();
     let hold = true;
@@ -196,6 +209,7 @@ describe.skipIf(!requirePart("softhsm2"))("Pkcs11Signer that loses its token", (
     const signing = other.sign(message, { signal });
     await noticed;
     hsm.bringBack(folder);
+    await clock.advance(recoveryDelay.msMin);
     expect(tap.counts.get("C_Finalize")).toBeUndefined();
     gate.resolve();
     const signatures = await Promise.all([held, signing]);
