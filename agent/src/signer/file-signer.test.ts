@@ -52,7 +52,7 @@ describe("openFileSigner", () => {
 
   it("says where a key cannot be created", async () => {
     const opening = openFileSigner({ path: join(directory, "no", "key.pem"), create: true });
-    await expect(opening).rejects.toMatchObject({ code: "KEY_FILE_UNWRITABLE" });
+    await expect(opening).rejects.toMatchObject({ code: "FILE_UNWRITABLE" });
   });
 
   it.each([0o640, 0o604, 0o660, 0o622, 0o601])("refuses a key of mode %o", async (mode) => {

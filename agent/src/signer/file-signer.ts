@@ -2,10 +2,12 @@
 
 import type { KeyObject } from "node:crypto";
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
-import { link, open, rm } from "node:fs/promises";
+import { link, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { utf8 } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { fsyncDirectory, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import { orAborted } from "./abortable.ts";
 import { keyFileBytesMax, signQueueMax } from "./limits.ts";
 import { codeOf, readPrivateFile } from "./private-file.ts";
@@ -18,7 +20,8 @@ import type { Signer, SignerState } from "./signer.ts";
  * @param create makes a key of `algorithm` (mode 0600, on disk before this returns) where there is
  *   no file; an existing file is never replaced.
  * Throws KEY_FILE_MISSING, KEY_FILE_PERMISSIONS, KEY_FILE_UNREADABLE, KEY_FILE_MALFORMED,
- *   KEY_UNSUPPORTED, KEY_SELF_TEST_FAILED.
+ *   KEY_UNSUPPORTED, KEY_SELF_TEST_FAILED; and when it creates one DISK_FULL, FILE_UNWRITABLE,
+ *   KEY_FILE_UNWRITABLE.
  */
 export async function openFileSigner({
   path,
@@ -136,29 +139,18 @@ async function createKeyFile(path: string, algorithm: "ES256" | "EdDSA"): Promis
   const pem = privateKey.export({ type: "pkcs8", format: "pem" });
   const temporary = `${path}.${randomUUID()}.new`;
   try {
-    await writeAndSync(temporary, pem);
+    writeFileDurable(temporary, utf8(pem.toString()), 0o600);
     await link(temporary, path).catch((error: unknown) => {
       if (codeOf(error) !== "EEXIST") throw error;
     });
-    const directory = await open(dirname(path), "r");
-    await directory.sync().finally(() => directory.close());
+    fsyncDirectory(dirname(path));
   } catch (cause) {
+    if (cause instanceof OperationalError) throw cause;
     throw new OperationalError("KEY_FILE_UNWRITABLE", `cannot create the key file ${path}`, {
       cause,
       details: { path },
     });
   } finally {
     await rm(temporary, { force: true });
-  }
-}
-
-async function writeAndSync(path: string, text: string | Buffer): Promise<void> {
-  const file = await open(path, "w", 0o600);
-  try {
-    await file.chmod(0o600);
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
