@@ -41,3 +41,5 @@ export const enrolmentsPendingMax = 64;
 export const keysPerDeviceMax = 4;
 /** Pages of one `have` exchange. */
 export const havePagesMax = 64;
+/** Distinct refusal codes that are counted one by one. */
+export const refusalsCountedMax = 256;

@@ -6,13 +6,14 @@
 import type { TLSSocket } from "node:tls";
 import { present } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { DownlinkKind, UplinkKind } from "@tamga/ledger-core/wire/topic";
 import { downlinkTopic } from "@tamga/ledger-core/wire/topic";
 import type { AuthenticateError, Client } from "aedes";
 import { Aedes } from "aedes";
-import type { Logger } from "pino";
+
 import { bytesInFlightMax, bytesInFlightPerDeviceMax, connectMsMax } from "../limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { ClientAccess, KnownCertificate } from "./client-access.ts";
@@ -91,10 +92,10 @@ export class MqttBroker {
     aedes.on("clientDisconnect", (client) => broker().#gone(client));
     const { logger } = options;
     aedes.on("clientError", (client, error) =>
-      logger.debug({ event: "client.error", device: client.id, err: error }, "client cut off"),
+      logger.debug({ event: "client.error", device: client.id, error }, "client cut off"),
     );
     aedes.on("connectionError", (_client, error) =>
-      logger.debug({ event: "connection.error", err: error }, "connection cut off"),
+      logger.debug({ event: "connection.error", error }, "connection cut off"),
     );
     return holder.broker;
   }
@@ -193,7 +194,7 @@ export class MqttBroker {
 
   /** No PUBACK: the client is cut off and sends the same bytes again. */
   #failed(device: Identifier, error: unknown, done: Done): void {
-    this.#options.logger.warn({ event: "ingest.failed", device, err: error }, "client cut off");
+    this.#options.logger.warn({ event: "ingest.failed", device, error }, "client cut off");
     this.#refuse(error instanceof OperationalError ? error.code : "INGEST_FAILED", done);
   }
 

@@ -1,5 +1,6 @@
 /** The small CA of a site: made at first start, it certifies the gateway and the devices. */
 
+import "reflect-metadata";
 import type { webcrypto } from "node:crypto";
 import { createPrivateKey, webcrypto as crypto, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";

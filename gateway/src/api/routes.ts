@@ -1,0 +1,88 @@
+/** The gateway's HTTP routes: status, enrolment requests, receipts. Loopback unless configured. */
+
+import { fromHex } from "@tamga/ledger-core/base/bytes";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import { encodeReceipt } from "@tamga/ledger-core/receipt/receipt";
+import { encodeEnrolmentAnswer, parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
+import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { ReceiptSources } from "../lane/receipts.ts";
+import { assembleReceipt } from "../lane/receipts.ts";
+import type { DeviceRegistry } from "../registry/device-registry.ts";
+import type { SiteFacts } from "../registry/enrolment.ts";
+import { repeatAnswer } from "../registry/enrolment.ts";
+import type { SiteCa } from "../registry/site-ca.ts";
+import type { GatewayStatus } from "./status.ts";
+import { renderStatusPage } from "./status-page.ts";
+
+export type RouteSources = {
+  readonly status: () => GatewayStatus;
+  readonly registry: DeviceRegistry;
+  readonly ca: SiteCa;
+  /** Read at each request: the port is known once the broker listens. */
+  readonly site: () => SiteFacts;
+  readonly receipts: ReceiptSources;
+  readonly clock: Clock;
+};
+
+/** Every refusal is `{ code, sentence }`. */
+export function addRoutes(server: FastifyInstance, sources: RouteSources): void {
+  const { registry } = sources;
+  server.get("/status.json", () => sources.status());
+  server.get("/", (_request, reply) =>
+    reply.type("text/html; charset=utf-8").send(renderStatusPage(sources.status())),
+  );
+  server.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
+    done(null, body),
+  );
+  server.post("/enrol", (request, reply) => {
+    const parsed = parseEnrolmentRequest(typeof request.body === "string" ? request.body : "");
+    if (!parsed.ok) return refuse(reply, 400, parsed.fault.code);
+    const kept = registry.request(parsed.value, sources.clock.now());
+    if (!kept.ok) return refuse(reply, 409, kept.fault.code);
+    return reply.code(202).send({ device: parsed.value.device, state: "pending" });
+  });
+  server.get<{ Params: { device: string } }>("/enrol/:device", (request, reply) => {
+    const device = parseIdentifier(request.params.device);
+    if (!device.ok) return refuse(reply, 400, device.fault.code);
+    if (registry.pending(device.value) !== undefined) {
+      return reply.code(202).send({ device: device.value, state: "pending" });
+    }
+    const answer = repeatAnswer(sources, sources.site(), device.value);
+    if (!answer.ok) return refuse(reply, 404, answer.fault.code);
+    return reply.type("application/json").send(encodeEnrolmentAnswer(answer.value));
+  });
+  server.get<{ Params: { device: string; incarnation: string; sequence: string } }>(
+    "/receipts/:device/:incarnation/:sequence",
+    (request, reply) => sendReceipt(sources, request.params, reply),
+  );
+}
+
+function sendReceipt(
+  sources: RouteSources,
+  params: { readonly device: string; readonly incarnation: string; readonly sequence: string },
+  reply: FastifyReply,
+) {
+  const device = parseIdentifier(params.device);
+  const incarnation = fromHex(params.incarnation);
+  if (!device.ok || incarnation?.length !== 16 || !/^\d{1,18}$/.test(params.sequence)) {
+    return refuse(reply, 400, "RECEIPT_ADDRESS_MALFORMED");
+  }
+  const at = { device: device.value, incarnation, sequence: BigInt(params.sequence) };
+  const receipt = assembleReceipt(sources.receipts, at);
+  if (!receipt.ok) return refuse(reply, 404, receipt.fault.code);
+  return reply.type("application/cbor").send(Buffer.from(encodeReceipt(receipt.value)));
+}
+
+const sentences: Readonly<Record<string, string>> = {
+  ENROLMENT_PENDING_FULL:
+    "Too many requests wait: approve or drop some with `tamga-gateway devices`.",
+  DEVICE_EXISTS: "This device is enrolled already; it renews by itself, or revoke it first.",
+  DEVICE_UNKNOWN: "No such device has asked here.",
+  RECEIPT_ADDRESS_MALFORMED: "Ask for /receipts/DEVICE/INCARNATION (32 hex digits)/SEQUENCE.",
+};
+
+function refuse(reply: FastifyReply, status: number, code: string) {
+  const sentence = sentences[code] ?? "The request was refused; its code says why.";
+  return reply.code(status).send({ code, sentence });
+}

@@ -1,0 +1,67 @@
+/** One page without a script, from the JSON of `status --json` and nothing else. */
+
+import type { GatewayStatus } from "./status.ts";
+
+export function renderStatusPage(status: GatewayStatus): string {
+  const { ledger, lane, devices, refusals } = status;
+  const softwareKeys = devices.some((device) => device.keyKind === "file");
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="refresh" content="5">
+<title>Tamga ${escapeHtml(status.gateway)}</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a; background: #fff }
+table { border-collapse: collapse; width: 100% } th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #ccc; vertical-align: top }
+code { overflow-wrap: anywhere } .warn { color: #8a3b00; font-weight: 600 }
+@media (prefers-color-scheme: dark) { body { color: #eee; background: #111 } .warn { color: #ffb27a } th, td { border-color: #444 } }
+</style>
+<h1>${escapeHtml(status.gateway)}</h1>
+<p>State at <time>${escapeHtml(status.at)}</time>; the page asks again every five seconds.</p>
+${softwareKeys ? '<p class="warn">At least one device signs with a software key in a file, not in hardware.</p>' : ""}
+<h2>Devices</h2>
+${table(
+  ["device", "state", "key", "line", "certificate until"],
+  devices.map((device) => [
+    device.device,
+    device.state,
+    device.keyKind === "file" ? "file (software)" : device.keyKind,
+    device.online ? "online" : "offline",
+    device.certificateUntil ?? "",
+  ]),
+)}
+<h2>Lane</h2>
+${table(
+  ["fact", "value"],
+  Object.entries(lane).map(([name, value]) => [name, String(value)]),
+)}
+<h2>Ledger</h2>
+${table(
+  ["fact", "value"],
+  Object.entries(ledger).map(([name, value]) => [name, String(value)]),
+)}
+<h2>Refused since the start</h2>
+${table(
+  ["code", "times"],
+  Object.entries(refusals).map(([code, times]) => [code, String(times)]),
+)}
+<h2>Trust</h2>
+<p>Compare this digest of the trust policy with the one that your partner reads out: <code>${escapeHtml(status.trustDigest)}</code></p>
+<p>Bodies are kept in ${status.bodyCopies} copy: what survives the loss of this disk is what the agents still hold.</p>
+</html>
+`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  if (rows.length === 0) return "<p>none</p>";
+  const header = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join("");
+  const body = rows
+    .map((row) => `<tr>${row.map((cell) => `<td>${escapeHtml(cell)}</td>`).join("")}</tr>`)
+    .join("\n");
+  return `<table><thead><tr>${header}</tr></thead><tbody>\n${body}\n</tbody></table>`;
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,87 @@
+/** The gateway's configuration: one TOML file, or none where the defaults serve. */
+
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { duration, filePath, loadConfig } from "@tamga/ledger-core/daemon/config-file";
+import { logLevels } from "@tamga/ledger-core/daemon/logger";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
+import { z } from "zod";
+
+const identifier = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, context): Identifier => {
+      const parsed = parseIdentifier(text);
+      if (parsed.ok) return parsed.value;
+      context.addIssue({ code: "custom", message: "must be 1 to 64 of A-Z a-z 0-9 . _ -" });
+      return z.NEVER;
+    });
+const port = z.int().min(0).max(65_535);
+
+/** The schema; every key stands in `gateway.example.toml`. */
+export function gatewaySchema(directory: string) {
+  return z.strictObject({
+    consortium: identifier("local"),
+    channel: identifier("readings"),
+    organisation: identifier("site"),
+    gateway: identifier("gateway-1"),
+    data_dir: filePath(directory).default(resolve(directory, "data")),
+    log_level: z.enum(logLevels).default("info"),
+    mqtt: z
+      .strictObject({
+        host: z.string().min(1).default("0.0.0.0"),
+        port: port.default(8_883),
+        /** Names and addresses that agents dial; they stand in the server's certificate. */
+        advertised: z
+          .array(z.string().min(1).max(253))
+          .min(1)
+          .max(16)
+          .default(["localhost", "127.0.0.1"]),
+      })
+      .prefault({}),
+    http: z
+      .strictObject({
+        host: z.string().min(1).default("127.0.0.1"),
+        port: port.default(8_480),
+        allow_remote: z.boolean().default(false),
+      })
+      .prefault({}),
+    ingest: z
+      .strictObject({
+        verify_threads: z.int().min(1).max(64).default(2),
+        commit_wait: duration({ min: "0ms", max: "100ms" }).default(2),
+        provisional_wait: duration({ min: "0ms", max: "10s" }).default(20),
+      })
+      .prefault({}),
+    ledger: z
+      .strictObject({
+        order_every: duration({ min: "10ms", max: "1h" }).default(100),
+        retry_after: duration({ min: "10ms", max: "1h" }).default(1_000),
+      })
+      .prefault({}),
+    certificates: z
+      .strictObject({ device_days: z.int().min(1).max(3_650).default(365) })
+      .prefault({}),
+    bodies: z.strictObject({ copies: z.literal(1).default(1) }).prefault({}),
+  });
+}
+
+export type GatewayConfig = z.output<ReturnType<typeof gatewaySchema>>;
+
+/**
+ * Reads `--config FILE`, or `DIR/gateway.toml` of `--data DIR`, or takes the defaults with that
+ * directory. Throws OperationalError CONFIG_INVALID, CONFIG_UNREADABLE.
+ */
+export function readGatewayConfig(options: {
+  readonly config?: string | undefined;
+  readonly data?: string | undefined;
+}): GatewayConfig {
+  const { config, data } = options;
+  if (config !== undefined) return loadConfig(config, gatewaySchema);
+  const directory = resolve(data ?? "data");
+  const file = join(directory, "gateway.toml");
+  if (existsSync(file)) return { ...loadConfig(file, gatewaySchema), data_dir: directory };
+  return gatewaySchema(directory).parse({ data_dir: directory });
+}

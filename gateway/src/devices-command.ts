@@ -1,0 +1,235 @@
+/** `tamga-gateway devices …`: what an operator does about devices, beside the running gateway. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import type { toHex } from "@tamga/ledger-core/base/bytes";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
+import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
+import { encodeChannelClaims, revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
+import { encodeEnrolmentAnswer, parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
+import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
+import type { Command } from "commander";
+import type { GatewayConfig } from "./config.ts";
+import { readGatewayConfig } from "./config.ts";
+import { DeviceRegistry } from "./registry/device-registry.ts";
+import type { SiteFacts } from "./registry/enrolment.ts";
+import { approveEnrolment, repeatAnswer } from "./registry/enrolment.ts";
+import { readAddress } from "./site/address.ts";
+import { openCa, sitePaths } from "./site/site.ts";
+import { caSigner } from "./site/site-ledger.ts";
+
+type Where = { readonly config?: string; readonly data?: string };
+
+export function addDevicesCommand(program: Command, where: () => Where): void {
+  const devices = program.command("devices").description("list, approve and revoke devices");
+  devices
+    .command("list")
+    .description("devices that ask to be enrolled, and those that are")
+    .option("--json", "one JSON object a line")
+    .action((options: { json?: boolean }) => {
+      withRegistry(readGatewayConfig(where()), (registry) => {
+        for (const device of registry.list()) {
+          const until =
+            device.notAfter === undefined ? "" : new Date(device.notAfter).toISOString();
+          process.stdout.write(
+            options.json === true
+              ? `${JSON.stringify({ ...device, notAfter: until })}\n`
+              : `${device.device}\t${device.state}\tkey: ${device.keyKind}\t${until}\n`,
+          );
+        }
+      });
+    });
+  devices
+    .command("approve")
+    .description("give a device its certificates")
+    .argument("[device]", "id of a device that asked over the network")
+    .option("--request <file>", "the request file of a device that has no network")
+    .option("--out <file>", "write the answer file for it; standard output by default")
+    .action((device: string | undefined, options: { request?: string; out?: string }) =>
+      approve(readGatewayConfig(where()), { device, ...options }),
+    );
+  devices
+    .command("answer")
+    .description("write the answer file of a device that was approved before")
+    .argument("<device>")
+    .option("--out <file>", "standard output by default")
+    .action(async (device: string, options: { out?: string }) => {
+      const config = readGatewayConfig(where());
+      const ca = await openCa(config, new SystemClock().now());
+      withRegistry(config, (registry) => {
+        const answer = repeatAnswer({ ca, registry }, siteFacts(config), parseDevice(device));
+        if (!answer.ok) throw refused(answer.fault.code, device);
+        writeAnswer(encodeEnrolmentAnswer(answer.value), options.out);
+      });
+    });
+  devices
+    .command("revoke")
+    .description("revoke every key of a device, for ever")
+    .argument("<device>")
+    .requiredOption("--reason <reason>", "retired, or compromised")
+    .action((device: string, options: { reason: string }) =>
+      revoke(readGatewayConfig(where()), { device, reason: options.reason }),
+    );
+}
+
+async function approve(
+  config: GatewayConfig,
+  options: {
+    readonly device: string | undefined;
+    readonly request?: string;
+    readonly out?: string;
+  },
+): Promise<void> {
+  const clock = new SystemClock();
+  const ca = await openCa(config, clock.now());
+  const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
+  try {
+    const request = readRequest(registry, options);
+    const approved = await approveEnrolment({ ca, registry }, siteFacts(config), {
+      request,
+      now: clock.now(),
+    });
+    if (!approved.ok) throw refused(approved.fault.code, request.device);
+    const { device, keyKind } = request;
+    const kind = keyKind === "file" ? "file: software, not hardware" : keyKind;
+    process.stderr.write(`approved ${device}; its key, by its own word: ${kind}\n`);
+    if (options.request !== undefined || options.out !== undefined) {
+      writeAnswer(encodeEnrolmentAnswer(approved.value), options.out);
+    }
+  } finally {
+    registry.close();
+  }
+}
+
+function readRequest(
+  registry: DeviceRegistry,
+  options: { readonly device: string | undefined; readonly request?: string },
+) {
+  if (options.request !== undefined) {
+    const parsed = parseEnrolmentRequest(readFileSync(options.request, "utf8"));
+    if (!parsed.ok) throw refused(parsed.fault.code, options.request);
+    return parsed.value;
+  }
+  if (options.device === undefined) {
+    throw new OperationalError("USAGE_DEVICE_MISSING", "Name a device, or give --request FILE.");
+  }
+  const pending = registry.pending(parseDevice(options.device));
+  if (pending === undefined) throw refused("DEVICE_UNKNOWN", options.device);
+  return pending;
+}
+
+async function revoke(
+  config: GatewayConfig,
+  options: { readonly device: string; readonly reason: string },
+): Promise<void> {
+  const device = parseDevice(options.device);
+  const reason = revocationReasons.find((known) => known === options.reason);
+  if (reason === undefined) {
+    throw new OperationalError("USAGE_REASON", "The reason is `retired` or `compromised`.");
+  }
+  const now = new SystemClock().now();
+  const ca = await openCa(config, now);
+  const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
+  try {
+    const statements = [];
+    for (const { kid } of registry.keysOf(device)) {
+      statements.push({
+        kid,
+        statement: await signRevocation(config, caSigner(ca), { device, kid, reason, since: now }),
+      });
+    }
+    const revoked = registry.revoke(device, { reason, since: now }, statements);
+    if (!revoked.ok) throw refused(revoked.fault.code, device);
+    process.stderr.write(
+      `revoked ${device} (${reason}); the running gateway brings it to the ledger\n`,
+    );
+  } finally {
+    registry.close();
+  }
+}
+
+async function signRevocation(
+  config: GatewayConfig,
+  signer: ReturnType<typeof caSigner>,
+  claims: {
+    readonly device: Identifier;
+    readonly kid: Parameters<typeof toHex>[0] & ReturnType<typeof thumbprint>;
+    readonly reason: RevocationReason;
+    readonly since: ReturnType<SystemClock["now"]>;
+  },
+): Promise<Uint8Array> {
+  const subject = parseIdentifier("channel");
+  if (!subject.ok) throw refused(subject.fault.code, "channel");
+  const unsigned = prepareStatement(
+    {
+      algorithm: signer.publicKey.algorithm,
+      kid: thumbprint((bytes) => nodeCrypto.sha256(bytes), signer.publicKey),
+      type: "device",
+      channel: config.channel,
+      issuer: config.organisation,
+      subject: subject.value,
+      issuedAt: Math.floor(claims.since / 1_000),
+    },
+    encodeChannelClaims({ kind: "device", ...claims }),
+  );
+  return finishStatement(unsigned, await signer.sign(unsigned.toBeSigned));
+}
+
+/** The port is the one that the gateway listens on, or else the configured one. */
+function siteFacts(config: GatewayConfig): SiteFacts {
+  const paths = sitePaths(config.data_dir);
+  const port = readAddress(paths.address)?.mqttPort ?? config.mqtt.port;
+  let trust: string;
+  try {
+    trust = readFileSync(paths.trust, "utf8");
+  } catch (cause) {
+    const sentence = "This site has no trust policy yet: start the gateway once.";
+    throw new OperationalError("SITE_NOT_STARTED", sentence, { cause });
+  }
+  return {
+    channel: config.channel,
+    gateway: config.gateway,
+    uplink: config.mqtt.advertised.map((host) => `mqtts://${host}:${port}`),
+    trust,
+    certificateDays: config.certificates.device_days,
+  };
+}
+
+function withRegistry(config: GatewayConfig, use: (registry: DeviceRegistry) => void): void {
+  const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
+  try {
+    use(registry);
+  } finally {
+    registry.close();
+  }
+}
+
+function writeAnswer(text: string, out: string | undefined): void {
+  if (out === undefined) process.stdout.write(text);
+  else writeFileSync(out, text);
+}
+
+function parseDevice(text: string): Identifier {
+  const parsed = parseIdentifier(text);
+  if (parsed.ok) return parsed.value;
+  throw new OperationalError(
+    "USAGE_DEVICE_BAD",
+    "A device id has 1 to 64 of the characters A-Z a-z 0-9 . _ -",
+  );
+}
+
+const sentences: Readonly<Record<string, string>> = {
+  DEVICE_UNKNOWN: "is not known here: let it enrol first",
+  DEVICE_REVOKED: "was revoked, for ever: enrol it under another id",
+  DEVICE_KEYS_FULL: "has as many keys as it may: revoke it, or use one that it has",
+  CSR_SIGNATURE_WRONG: "sent a request that its key did not sign: enrol it again",
+  CSR_WRONG_NAME: "sent a request under another name: enrol it again",
+};
+
+function refused(code: string, what: string): OperationalError {
+  return new OperationalError(code, `${what} ${sentences[code] ?? "was refused"}.`);
+}

@@ -1,0 +1,106 @@
+#!/usr/bin/env node
+/** tamga-gateway: run it, decide about devices, fetch receipts, look at its state. */
+
+import { writeFileSync } from "node:fs";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
+import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
+import { createLogger } from "@tamga/ledger-core/daemon/logger";
+import { notifyEnvironment, SdNotify } from "@tamga/ledger-core/daemon/sd-notify";
+import { runServices } from "@tamga/ledger-core/daemon/service";
+import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { Command, CommanderError } from "commander";
+import { composeGateway } from "./compose.ts";
+import { readGatewayConfig } from "./config.ts";
+import { addDevicesCommand } from "./devices-command.ts";
+import { addDoctorCommand } from "./doctor-command.ts";
+import { readAddress } from "./site/address.ts";
+import { sitePaths } from "./site/site.ts";
+
+type Where = { config?: string; data?: string };
+
+async function main(): Promise<ExitCode> {
+  let exitCode: ExitCode = exitCodes.done;
+  const program = new Command("tamga-gateway")
+    .description("verifies what edge agents sign, and gives receipts for it")
+    .option("--config <file>", "configuration (TOML)")
+    .option("--data <dir>", "data directory; its gateway.toml is read when it is there")
+    .exitOverride();
+  const where = () => program.opts<Where>();
+  program
+    .command("run")
+    .description("run the gateway; the first start makes the site's CA and channel")
+    .action(async () => {
+      exitCode = await run(where());
+    });
+  addDevicesCommand(program, where);
+  addDoctorCommand(program, where, (code) => {
+    exitCode = code;
+  });
+  program
+    .command("status")
+    .description("what the running gateway says of itself")
+    .option("--json", "as one JSON object")
+    .action(async (options: { json?: boolean }) => {
+      const status: unknown = await (await ask(where(), "/status.json")).json();
+      const text = options.json === true ? JSON.stringify(status) : JSON.stringify(status, null, 2);
+      process.stdout.write(`${text}\n`);
+    });
+  program
+    .command("receipt")
+    .description("write the receipt of one reading")
+    .requiredOption("--device <id>")
+    .requiredOption("--incarnation <hex>", "the stream's incarnation, 32 hexadecimal digits")
+    .requiredOption("--sequence <n>")
+    .requiredOption("--out <file>")
+    .action(async (at: { device: string; incarnation: string; sequence: string; out: string }) => {
+      const path = `/receipts/${at.device}/${at.incarnation}/${at.sequence}`;
+      const answer = await ask(where(), path);
+      writeFileSync(at.out, new Uint8Array(await answer.arrayBuffer()));
+      process.stdout.write(`${at.out}\n`);
+    });
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  }
+  return exitCode;
+}
+
+async function run(where: Where): Promise<ExitCode> {
+  const config = readGatewayConfig(where);
+  const logger = createLogger({ daemon: "tamga-gateway", level: config.log_level });
+  const clock = new SystemClock();
+  const systemd = new SdNotify(notifyEnvironment(), logger.child({ component: "systemd" }));
+  const services = composeGateway(config, {
+    clock,
+    logger,
+    ready: (address) => logger.info({ event: "gateway.listening", ...address }, "listening"),
+  });
+  return runServices(services, {
+    clock,
+    logger,
+    onReady: () => systemd.ready(),
+    onStopping: () => systemd.stopping(),
+  });
+}
+
+/** Asks the running gateway over its own HTTP. */
+async function ask(where: Where, path: string): Promise<Response> {
+  const config = readGatewayConfig(where);
+  const address = readAddress(sitePaths(config.data_dir).address);
+  const base = address?.http ?? `http://${config.http.host}:${config.http.port}`;
+  let answer: Response;
+  try {
+    answer = await fetch(`${base}${path}`, { signal: AbortSignal.timeout(10_000) });
+  } catch (cause) {
+    const sentence = `No gateway answers at ${base}: start it, or name its directory with --data.`;
+    throw new OperationalError("GATEWAY_UNREACHABLE", sentence, { cause });
+  }
+  if (answer.ok) return answer;
+  const code = /"code":"([A-Z0-9_]+)"/.exec(await answer.text())?.[1] ?? "GATEWAY_REFUSED";
+  throw new OperationalError(code, `The gateway refused ${path}.`);
+}
+
+await runMain(main);

@@ -1,0 +1,70 @@
+/** Opens the site's own channel: one organisation, one validator, embedded in the gateway. */
+
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { present } from "@tamga/ledger-core/base/assert";
+import { utf8 } from "@tamga/ledger-core/base/bytes";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
+import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
+import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
+import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
+import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
+import type { GatewayConfig } from "../config.ts";
+import type { SiteCa } from "../registry/site-ca.ts";
+import type { Site } from "./site.ts";
+import { sitePaths } from "./site.ts";
+
+/** Opens or creates the channel and keeps `trust.json` as the ledger says it. */
+export async function openSiteLedger(
+  config: GatewayConfig,
+  site: Site,
+  clock: Clock,
+): Promise<Ledger> {
+  const paths = sitePaths(config.data_dir);
+  const { organisation, consortium, channel } = config;
+  const ledger = await SoloLedger.open({
+    path: paths.ledger,
+    crypto: nodeCrypto,
+    clock,
+    validatorKey: site.validatorKey,
+    openChannel: async () => {
+      const created = await createChannel(
+        { crypto: nodeCrypto, signer: caSigner(site.ca) },
+        {
+          consortium,
+          channel,
+          organisation,
+          incarnation: new Uint8Array(randomBytes(16)),
+          organisations: [{ name: organisation, ca: site.ca.certificate() }],
+          validators: [
+            { name: validatorName(), organisation, publicKey: site.validatorKey.publicKey },
+          ],
+          at: clock.now(),
+        },
+      );
+      return created.transaction;
+    },
+  });
+  const trust = encodeTrustPolicy(ledger.trustPolicy);
+  if (!existsSync(paths.trust) || readFileSync(paths.trust, "utf8") !== trust) {
+    writeFileDurable(paths.trust, utf8(trust), 0o644);
+  }
+  return ledger;
+}
+
+/** The CA's key as what opens channels and revokes devices. */
+export function caSigner(ca: SiteCa) {
+  const certificate = parseCertificate(ca.certificate());
+  const parsed = present(certificate.ok ? certificate.value : undefined, "our own CA certificate");
+  return { publicKey: parsed.publicKey, sign: (bytes: Uint8Array) => ca.sign(bytes) };
+}
+
+function validatorName(): Identifier {
+  const name = parseIdentifier("validator-1");
+  return present(name.ok ? name.value : undefined, "name of the validator");
+}
