@@ -59,6 +59,8 @@ export class SoloLedger implements Ledger {
   readonly #closing = new AbortController();
   #state: ChannelState;
   #sealed: OwnSeal | undefined;
+  /** Why nothing can be ordered any more: memory and disk may differ. */
+  #failure: { readonly error: unknown } | undefined;
   #working: Promise<void> | undefined;
   #wake: AbortController | undefined;
 
@@ -107,6 +109,7 @@ export class SoloLedger implements Ledger {
   ): Promise<SubmitResult> {
     signal.throwIfAborted();
     if (this.#closing.signal.aborted) return err({ code: "LEDGER_CLOSED" });
+    if (this.#failure !== undefined) throw this.#failure.error;
     const statement = parseStatement(transaction.statement);
     if (!statement.ok) return statement;
     const identity = statementIdentity(this.#crypto, statement.value);
@@ -228,8 +231,7 @@ export class SoloLedger implements Ledger {
         .immediate();
       this.#seal();
     } catch (error) {
-      // The tables are the truth: what was changed in memory alone is taken back from them.
-      this.#state = this.#store.loadState(this.#genesis);
+      this.#takeBack();
       const failure = databaseError(error, this.#store.db.name);
       if (!(failure instanceof OperationalError)) throw failure;
       for (const { settle } of submissions)
@@ -237,6 +239,16 @@ export class SoloLedger implements Ledger {
       return;
     }
     for (const answer of answers) answer();
+  }
+
+  /** The tables are the truth: what was changed in memory alone is taken back from them. */
+  #takeBack(): void {
+    try {
+      this.#state = this.#store.loadState(this.#genesis);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
   }
 
   /** Judges in order, each on the state that the one before left; appends what is valid. */

@@ -1,0 +1,269 @@
+/** What is the one-validator ledger's own: its crash points, its own disk, and a channel opened anew. */
+
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import SqliteDatabase from "better-sqlite3";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createKey } from "../../../test/support/certificate-builder.ts";
+import type { TestGateway } from "../../../test/support/ledger-site.ts";
+import { LedgerSite, site } from "../../../test/support/ledger-site.ts";
+import { present } from "../base/assert.ts";
+import { equal } from "../base/bytes.ts";
+import { ManualClock } from "../daemon/manual-clock.ts";
+import { nodeCrypto } from "../daemon/node-crypto.ts";
+import { openDatabase } from "../daemon/sqlite.ts";
+import type { Clock } from "../daemon/system-clock.ts";
+import { SystemClock } from "../daemon/system-clock.ts";
+import { verifySeal } from "../receipt/verify-seal.ts";
+import type { Transaction } from "../wire/transaction.ts";
+import { transactionsPerBlockMax } from "./limits.ts";
+import { reopenChannel } from "./reopen-channel.ts";
+import { SoloLedger } from "./solo-ledger.ts";
+import { SqliteChannel } from "./sqlite-channel.ts";
+import type { ValidatorKey } from "./validator-key.ts";
+import { loadOrCreateValidatorKey } from "./validator-key.ts";
+
+const { signal } = new AbortController();
+const owner = new LedgerSite();
+let directory: string;
+let path: string;
+let validatorKey: ValidatorKey;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "tamga-solo-"));
+  path = join(directory, "ledger.db");
+  validatorKey = loadOrCreateValidatorKey(join(directory, "validator.key"));
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const code = (value: string) => expect.objectContaining({ code: value });
+
+function open(clock: Clock = new SystemClock()): Promise<SoloLedger> {
+  const openChannel = () => owner.openChannel(validatorKey.publicKey);
+  return SoloLedger.open({ path, crypto: nodeCrypto, clock, validatorKey, openChannel });
+}
+
+async function order(ledger: SoloLedger, transaction: Transaction): Promise<bigint> {
+  const submitted = await ledger.submit(transaction, { signal });
+  if (!submitted.ok) throw new Error(submitted.fault.code);
+  return submitted.value.index;
+}
+
+function nextHead(ledger: SoloLedger, gateway: TestGateway): Transaction {
+  gateway.grow();
+  const last = present(ledger.lane(gateway.name), "open lane").head;
+  return gateway.head(ledger.revocations().head, last);
+}
+
+/** Runs SQL in the ledger's file as somebody else. */
+function meddle(sql: string): void {
+  const db = new SqliteDatabase(path);
+  db.exec(sql);
+  db.close();
+}
+
+describe("crash points of the one-validator ledger", () => {
+  it("seals at open what was committed and not yet sealed, with the very same bytes", async () => {
+    let ledger = await open();
+    await order(ledger, owner.gateway("a").open(ledger.channel.id));
+    const sealed = ledger.sealed();
+    await ledger.close();
+    meddle("UPDATE channel_seal SET note = NULL");
+    ledger = await open();
+    expect(ledger.sealed()).toEqual(sealed);
+    await ledger.close();
+  });
+
+  it("opens the channel once, whatever happened before its first leaf was durable", async () => {
+    openDatabase(path).close();
+    let ledger = await open();
+    const { id } = ledger.channel;
+    await ledger.close();
+    ledger = await open();
+    expect(equal(ledger.channel.id, id)).toBe(true);
+    await ledger.close();
+  });
+
+  it("takes back in memory what its disk did not take, and goes on", async () => {
+    const ledger = await open();
+    const gateway = owner.gateway("a");
+    await order(ledger, gateway.open(ledger.channel.id));
+    meddle(`CREATE TRIGGER refuse BEFORE INSERT ON channel_block
+      BEGIN SELECT RAISE(ABORT, 'refused'); END`);
+    const transaction = nextHead(ledger, gateway);
+    await expect(ledger.submit(transaction, { signal })).rejects.toThrow("refused");
+    expect(ledger.lane(gateway.name)?.head.size).toBe(1n);
+    expect(ledger.status()).toMatchObject({ size: 2, pendingTransactions: 0 });
+    meddle("DROP TRIGGER refuse");
+    expect(await order(ledger, transaction)).toBe(2n);
+    expect(ledger.lane(gateway.name)?.head.size).toBe(2n);
+    await ledger.close();
+  });
+
+  it("orders nothing more once it cannot read back what it had", async () => {
+    const ledger = await open();
+    const gateway = owner.gateway("a");
+    const transaction = gateway.open(ledger.channel.id);
+    meddle("ALTER TABLE channel_lane RENAME TO channel_lost");
+    await expect(ledger.submit(transaction, { signal })).rejects.toThrow("channel_lane");
+    meddle("ALTER TABLE channel_lost RENAME TO channel_lane");
+    await expect(ledger.submit(transaction, { signal })).rejects.toThrow("channel_lane");
+    await ledger.close();
+    const again = await open();
+    expect(await order(again, transaction)).toBe(1n);
+    await again.close();
+  });
+
+  it("says that it is unavailable while another process holds its file", async () => {
+    const ledger = await open();
+    const transaction = owner.gateway("a").open(ledger.channel.id);
+    const other = new SqliteDatabase(path);
+    other.exec("BEGIN IMMEDIATE");
+    expect(await ledger.submit(transaction, { signal })).toEqual({
+      ok: false,
+      fault: { code: "LEDGER_UNAVAILABLE", cause: "DATABASE_BUSY" },
+    });
+    other.exec("ROLLBACK");
+    other.close();
+    expect(await order(ledger, transaction)).toBe(1n);
+    await ledger.close();
+  });
+});
+
+describe("seals of the one validator", () => {
+  it("never go back in time, and say whose they are", async () => {
+    const clock = new ManualClock(1_750_000_000_000);
+    const ledger = await open(clock);
+    expect(ledger.status()).toMatchObject({ trust: "1 of 1 organisations", quorum: 1 });
+    const gateway = owner.gateway("a");
+    for (const now of [1_750_000_100_000, 1_000, 1_750_000_050_000]) {
+      clock.stepTo(now);
+      const submitted = gateway.lane.size === 0 ? gateway.open(ledger.channel.id) : undefined;
+      const done = order(ledger, submitted ?? nextHead(ledger, gateway));
+      await clock.advance(10);
+      await done;
+      expect(ledger.status().sealedAt).toBe(1_750_000_100_000);
+      const verified = verifySeal(nodeCrypto, ledger.trustPolicy, present(ledger.sealed(), "seal"));
+      expect(verified.ok && verified.value.organisations).toEqual([site.organisation]);
+    }
+    await ledger.close();
+  });
+
+  it("are refused over a log that is no continuation of what was promised", async () => {
+    const ledger = await open();
+    await order(ledger, owner.gateway("a").open(ledger.channel.id));
+    await ledger.close();
+    meddle("UPDATE channel_seal SET size = 3");
+    await expect(open()).rejects.toThrow(code("SEAL_INCONSISTENT"));
+    meddle("UPDATE channel_seal SET size = 2, root = zeroblob(32)");
+    await expect(open()).rejects.toThrow(code("SEAL_INCONSISTENT"));
+  });
+
+  it("need the key that the channel was opened with, and a channel of one validator", async () => {
+    const ledger = await open();
+    await ledger.close();
+    validatorKey = loadOrCreateValidatorKey(join(directory, "other.key"));
+    await expect(open()).rejects.toThrow(code("VALIDATOR_KEY_MISMATCH"));
+    const { publicKey } = validatorKey;
+    const openChannel = () => owner.openChannel(publicKey, createKey("EdDSA").spki.subarray(-32));
+    const options = { crypto: nodeCrypto, clock: new SystemClock(), validatorKey, openChannel };
+    await expect(SoloLedger.open({ ...options, path: `${path}.2` })).rejects.toThrow(
+      code("LEDGER_NOT_SOLO"),
+    );
+  });
+});
+
+describe("the stored channel", () => {
+  it("holds at most so many transactions in a block, and replays to the state that it stores", async () => {
+    const ledger = await open();
+    const count = transactionsPerBlockMax + 20;
+    const kids = Array.from({ length: count }, (_, i) =>
+      nodeCrypto.sha256(Uint8Array.of(i, i >> 8)),
+    );
+    await Promise.all(kids.map((kid) => order(ledger, owner.revoke(kid))));
+    const gateway = owner.gateway("a");
+    await order(ledger, gateway.open(ledger.channel.id));
+    await order(ledger, nextHead(ledger, gateway));
+    await ledger.close();
+    const db = openDatabase(path);
+    const channel = SqliteChannel.open(db, nodeCrypto);
+    expect(Math.max(...channel.rows.blocks().map((block) => block.count))).toBe(
+      transactionsPerBlockMax,
+    );
+    channel.verifyAll();
+    db.exec("UPDATE channel_lane SET size = size + 1");
+    expect(() => channel.verifyAll()).toThrow(code("DATABASE_CORRUPT"));
+    db.exec("UPDATE channel_lane SET size = size - 1");
+    db.exec("UPDATE channel_statement SET idx = 9 WHERE idx = 5");
+    expect(() => channel.verifyAll()).toThrow(code("DATABASE_CORRUPT"));
+    db.close();
+  });
+
+  it("is refused when its blocks and its log do not end together", async () => {
+    const ledger = await open();
+    await ledger.close();
+    meddle("DELETE FROM channel_block");
+    await expect(open()).rejects.toThrow(code("DATABASE_CORRUPT"));
+  });
+});
+
+describe("a channel opened anew", () => {
+  const reopen = (knownHead?: { size: bigint; root: ReturnType<typeof nodeCrypto.sha256> }) =>
+    reopenChannel({
+      path,
+      crypto: nodeCrypto,
+      clock: new SystemClock(),
+      validatorKey,
+      organisation: site.organisation,
+      signer: owner.signer,
+      ...(knownHead === undefined ? {} : { knownHead }),
+    });
+
+  it("names the old one and its last head, under another origin, and keeps the old file", async () => {
+    const before = await open();
+    await order(before, owner.gateway("a").open(before.channel.id));
+    const last = present(before.sealed(), "seal");
+    await before.close();
+    const { id, keptAside } = await reopen();
+    const after = await open();
+    expect(after.channel.id).toEqual(id);
+    expect(after.channel.origin).not.toBe(before.channel.origin);
+    expect(after.status()).toMatchObject({ reopened: true, size: 1, lanes: 0 });
+    await order(after, owner.gateway("a").open(after.channel.id));
+    await after.close();
+
+    const kept = openDatabase(keptAside);
+    const old = SqliteChannel.open(kept, nodeCrypto);
+    expect(old.log.root()).toEqual(last.root);
+    kept.close();
+    const now = openDatabase(path);
+    expect(SqliteChannel.open(now, nodeCrypto).genesis().claims.predecessor).toEqual({
+      channelId: before.channel.id,
+      head: { size: last.size, root: last.root },
+    });
+    now.close();
+  });
+
+  it("names a later head where one is known, and can be done again and again", async () => {
+    await (await open()).close();
+    copyFileSync(path, `${path}.new`);
+    const knownHead = { size: 70n, root: nodeCrypto.sha256(Uint8Array.of(7)) };
+    const first = await reopen(knownHead);
+    const db = openDatabase(path);
+    const { claims } = SqliteChannel.open(db, nodeCrypto).genesis();
+    db.close();
+    expect(claims.predecessor?.head).toEqual(knownHead);
+    const second = await reopen();
+    expect(second.keptAside).not.toBe(first.keptAside);
+    expect(existsSync(first.keptAside)).toBe(true);
+    expect(readdirSync(directory).filter((file) => file.endsWith("-wal"))).toEqual([]);
+  });
+
+  it("is refused where there is nothing to continue, or while it is open", async () => {
+    await expect(reopen()).rejects.toThrow(code("LEDGER_MISSING"));
+    const ledger = await open();
+    await expect(reopen()).rejects.toThrow(code("DATABASE_BUSY"));
+    await ledger.close();
+  });
+});
