@@ -24,6 +24,8 @@ const exitCodeBySubject: Readonly<Record<string, ExitCode>> = {
   CONFIG: exitCodes.config,
   SECRET: exitCodes.config,
   NODE: exitCodes.config,
+  PIN: exitCodes.config,
+  KEY: exitCodes.config,
   DATABASE: exitCodes.io,
   DISK: exitCodes.io,
   FILE: exitCodes.io,
