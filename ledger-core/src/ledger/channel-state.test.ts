@@ -11,8 +11,9 @@ import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { encodeChannelClaims } from "../wire/channel-claims.ts";
 import { parseStatement } from "../wire/statement.ts";
 import type { Transaction } from "../wire/transaction.ts";
+import { emptyChannel } from "./channel-content.ts";
 import { judgeGenesis } from "./channel-genesis.ts";
-import { ChannelState, emptyChannel } from "./channel-state.ts";
+import { ChannelState } from "./channel-state.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { laneSizeMax, ledgerLimits } from "./limits.ts";
 

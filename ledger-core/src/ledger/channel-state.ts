@@ -6,14 +6,13 @@
 import { assertNever, present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
 import { equal, toHex } from "../base/bytes.ts";
-import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
+import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { verifyConsistency } from "../log/consistency-proof.ts";
 import type { TreeHasher } from "../log/leaf-hash.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
-import type { ValidityNote } from "../receipt/certificate-chain.ts";
 import { verifyGateway } from "../receipt/verify-gateway.ts";
 import type { RevocationReason } from "../wire/channel-claims.ts";
 import { parseChannelClaims, revocationReasons } from "../wire/channel-claims.ts";
@@ -25,55 +24,13 @@ import type { RevokedKey } from "../wire/revocation-list.ts";
 import type { ParsedStatement } from "../wire/statement.ts";
 import { verifyStatement } from "../wire/statement.ts";
 import type { Transaction } from "../wire/transaction.ts";
+import type { ChannelChange, ChannelContent, Lane } from "./channel-content.ts";
+import { emptyChannel } from "./channel-content.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { ledgerLimits } from "./limits.ts";
 import { RevocationTree } from "./revocation-tree.ts";
 import type { TransactionFault } from "./transaction-fault.ts";
-
-/** The open lane of a gateway. */
-export type Lane = {
-  readonly gateway: Identifier;
-  readonly organisation: Identifier;
-  readonly key: PublicKey;
-  readonly kid: Digest;
-  /** DER, for who loads the state again. */
-  readonly certificate: Uint8Array;
-  readonly incarnation: Uint8Array;
-  /** Last ordered: of a lane just opened, its lane-open statement alone. */
-  readonly head: TreeHead;
-  /** Leaf index of the statement that gave `head`. */
-  readonly index: bigint;
-};
-
-/** What a valid transaction does. */
-export type ChannelChange =
-  | {
-      readonly type: "lane-opened";
-      readonly lane: Omit<Lane, "index">;
-      /** A certificate out of its time never blocks a lane (P7); the caller may say so. */
-      readonly validityNotes: readonly ValidityNote[];
-    }
-  | { readonly type: "lane-grown"; readonly gateway: Identifier; readonly head: TreeHead }
-  | { readonly type: "key-revoked"; readonly device: Identifier; readonly revoked: RevokedKey };
-
-/** What {@link ChannelState} starts from: nothing for a new channel, else what was stored. */
-export type ChannelContent = {
-  readonly lanes: readonly Lane[];
-  /** Every lane incarnation ever opened, closed ones too. */
-  readonly openings: readonly Uint8Array[];
-  /** In the order in which they were ordered; a later entry of a kid replaces the earlier. */
-  readonly revocations: readonly RevokedKey[];
-  /** Gateways that signed two inconsistent heads. */
-  readonly frozen: readonly Identifier[];
-};
-
-export const emptyChannel: ChannelContent = {
-  lanes: [],
-  openings: [],
-  revocations: [],
-  frozen: [],
-};
 
 /** `judge` decides and changes nothing, `apply` changes and decides nothing. */
 export class ChannelState {

@@ -10,8 +10,7 @@ import type { Digest } from "../base/bytes.ts";
 import { equal, toHex } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import { OperationalError } from "../base/operational-error.ts";
-import { err, ok } from "../base/result.ts";
-import { unixMillis } from "../base/time.ts";
+import { err } from "../base/result.ts";
 import { databaseError, openDatabase } from "../daemon/sqlite.ts";
 import type { Clock } from "../daemon/system-clock.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
@@ -20,19 +19,17 @@ import { organisationNames } from "../receipt/trust-policy.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import { parseStatement } from "../wire/statement.ts";
 import type { Transaction } from "../wire/transaction.ts";
-import type { Submission, SubmitResult } from "./block-queue.ts";
+import type { SubmitResult } from "./block-queue.ts";
 import { BlockQueue } from "./block-queue.ts";
 import type { ChannelGenesis, ChannelIdentity } from "./channel-genesis.ts";
 import { judgeGenesis } from "./channel-genesis.ts";
-import type { ChannelState } from "./channel-state.ts";
 import type { Ledger, LedgerStatus, OrderedLane, SealedCheckpoint } from "./ledger.ts";
 import { blockWaitMs, submissionsPendingMax, transactionsPerBlockMax } from "./limits.ts";
 import type { RevocationList } from "./revocation-tree.ts";
 import { RevocationTree } from "./revocation-tree.ts";
 import { SealFeed } from "./seal-feed.ts";
-import type { OwnSeal } from "./seal-signer.ts";
 import { SealSigner } from "./seal-signer.ts";
-import type { OrderedTransaction } from "./sqlite-channel.ts";
+import { SoloBlockMaker } from "./solo-block-maker.ts";
 import { SqliteChannel, statementIdentity } from "./sqlite-channel.ts";
 import type { ValidatorKey } from "./validator-key.ts";
 
@@ -51,16 +48,12 @@ export class SoloLedger implements Ledger {
   readonly trustPolicy: TrustPolicy;
   readonly #store: SqliteChannel;
   readonly #genesis: ChannelGenesis;
-  readonly #signer: SealSigner;
+  readonly #maker: SoloBlockMaker;
   readonly #crypto: CryptoPort;
   readonly #clock: Clock;
   readonly #queue = new BlockQueue(submissionsPendingMax);
   readonly #feed = new SealFeed();
   readonly #closing = new AbortController();
-  #state: ChannelState;
-  #sealed: OwnSeal | undefined;
-  /** Why nothing can be ordered any more: memory and disk may differ. */
-  #failure: { readonly error: unknown } | undefined;
   #working: Promise<void> | undefined;
   #wake: AbortController | undefined;
 
@@ -73,11 +66,11 @@ export class SoloLedger implements Ledger {
     this.#crypto = crypto;
     this.#clock = clock;
     const validator = requireOnly(genesis, validatorKey);
-    this.#signer = new SealSigner(
+    const signer = new SealSigner(
       { db: store.db, log: store.log, crypto },
       { key: validatorKey, validator, origin: genesis.identity.origin },
     );
-    this.#state = store.loadState(genesis);
+    this.#maker = new SoloBlockMaker({ store, signer, clock, genesis });
   }
 
   /**
@@ -94,8 +87,8 @@ export class SoloLedger implements Ledger {
       const genesis = opening === undefined ? store.genesis() : judgeOwn(options.crypto, opening);
       const ledger = new SoloLedger(store, genesis, options);
       if (opening !== undefined)
-        ledger.#commit([{ identity: genesis.identity.id, transaction: opening }]);
-      ledger.#seal();
+        ledger.#maker.open({ identity: genesis.identity.id, transaction: opening });
+      ledger.#maker.seal();
       return ledger;
     } catch (error) {
       db.close();
@@ -109,7 +102,7 @@ export class SoloLedger implements Ledger {
   ): Promise<SubmitResult> {
     signal.throwIfAborted();
     if (this.#closing.signal.aborted) return err({ code: "LEDGER_CLOSED" });
-    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#maker.throwIfFailed();
     const statement = parseStatement(transaction.statement);
     if (!statement.ok) return statement;
     const identity = statementIdentity(this.#crypto, statement.value);
@@ -123,7 +116,7 @@ export class SoloLedger implements Ledger {
   }
 
   sealed(): SealedCheckpoint | undefined {
-    return this.#sealed;
+    return this.#maker.sealed;
   }
 
   seals({ signal }: { readonly signal: AbortSignal }): AsyncIterable<SealedCheckpoint> {
@@ -143,14 +136,14 @@ export class SoloLedger implements Ledger {
   }
 
   lane(gateway: Identifier): OrderedLane | undefined {
-    const lane = this.#state.lane(gateway);
+    const lane = this.#maker.state.lane(gateway);
     if (lane === undefined) return undefined;
     const { incarnation, head, index } = lane;
-    return { incarnation, head, index, frozen: this.#state.isFrozen(gateway) };
+    return { incarnation, head, index, frozen: this.#maker.state.isFrozen(gateway) };
   }
 
   revocations(asOf?: bigint): RevocationList {
-    if (asOf === undefined) return this.#state.revocations;
+    if (asOf === undefined) return this.#maker.state.revocations;
     const hasher = treeHasher((bytes) => this.#crypto.sha256(bytes));
     return RevocationTree.of(hasher, this.#store.revocationsBefore(Number(asOf)));
   }
@@ -159,7 +152,7 @@ export class SoloLedger implements Ledger {
     const { consortium, channel, id, incarnation, origin } = this.channel;
     const { policy, claims } = this.#genesis;
     const organisations = organisationNames(policy).length;
-    const sealed = this.#sealed;
+    const { sealed } = this.#maker;
     return {
       consortium,
       channel,
@@ -175,9 +168,9 @@ export class SoloLedger implements Ledger {
       sealedSize: Number(sealed?.size ?? 0n),
       ...(sealed === undefined ? {} : { sealedAt: sealed.at }),
       pendingTransactions: this.#queue.pending,
-      lanes: this.#state.lanes.length,
-      frozenLanes: this.#state.frozenCount,
-      revokedKeys: this.#state.revocations.entries.length,
+      lanes: this.#maker.state.lanes.length,
+      frozenLanes: this.#maker.state.frozenCount,
+      revokedKeys: this.#maker.state.revocations.entries.length,
     };
   }
 
@@ -196,8 +189,9 @@ export class SoloLedger implements Ledger {
     try {
       while (this.#queue.waiting > 0 && !this.#closing.signal.aborted) {
         await this.#gather();
-        this.#makeBlock(this.#queue.take(transactionsPerBlockMax));
+        const seal = this.#maker.make(this.#queue.take(transactionsPerBlockMax));
         this.#queue.done();
+        if (seal !== undefined) this.#feed.push(seal);
       }
     } catch (error) {
       for (const { fail } of this.#queue.drain()) fail(error);
@@ -218,89 +212,6 @@ export class SoloLedger implements Ledger {
     } finally {
       this.#wake = undefined;
     }
-  }
-
-  /** Executes, commits, seals, and only then answers. */
-  #makeBlock(submissions: readonly Submission[]): void {
-    const answers: (() => void)[] = [];
-    try {
-      this.#store.db
-        .transaction(() => {
-          answers.push(...this.#execute(submissions));
-        })
-        .immediate();
-      this.#seal();
-    } catch (error) {
-      this.#takeBack();
-      const failure = databaseError(error, this.#store.db.name);
-      if (!(failure instanceof OperationalError)) throw failure;
-      for (const { settle } of submissions)
-        settle(err({ code: "LEDGER_UNAVAILABLE", cause: failure.code }));
-      return;
-    }
-    for (const answer of answers) answer();
-  }
-
-  /** The tables are the truth: what was changed in memory alone is taken back from them. */
-  #takeBack(): void {
-    try {
-      this.#state = this.#store.loadState(this.#genesis);
-    } catch (error) {
-      this.#failure = { error };
-      throw error;
-    }
-  }
-
-  /** Judges in order, each on the state that the one before left; appends what is valid. */
-  #execute(submissions: readonly Submission[]): (() => void)[] {
-    const answers: (() => void)[] = [];
-    const block = new Map<string, OrderedTransaction & { readonly index: bigint }>();
-    const first = BigInt(this.#store.log.size);
-    const time = unixMillis(Math.max(this.#clock.now(), this.#store.lastTime));
-    for (const { transaction, statement, identity, settle } of submissions) {
-      const known = this.#store.indexOf(identity) ?? block.get(toHex(identity))?.index;
-      if (known !== undefined) {
-        answers.push(() => settle(ok({ index: known })));
-        continue;
-      }
-      const judged = this.#state.judge(statement, transaction, { time });
-      if (!judged.ok) {
-        if (judged.fault.code === "LANE_HEAD_INCONSISTENT") {
-          this.#store.rows.putFrozen(statement.header.issuer, transaction.statement);
-          this.#state.freeze(statement.header.issuer);
-        }
-        answers.push(() => settle(judged));
-        continue;
-      }
-      const index = first + BigInt(block.size);
-      block.set(toHex(identity), { identity, transaction, change: judged.value, index });
-      this.#state.apply(judged.value, index);
-      answers.push(() => settle(ok({ index })));
-    }
-    if (block.size > 0) {
-      this.#store.appendBlock([...block.values()], { time });
-      this.#signer.promise(this.#clock.now());
-    }
-    return answers;
-  }
-
-  /** The channel-open's own block. */
-  #commit(block: readonly OrderedTransaction[]): void {
-    this.#store.db
-      .transaction(() => {
-        this.#store.appendBlock(block, { time: this.#clock.now() });
-        this.#signer.promise(this.#clock.now());
-      })
-      .immediate();
-  }
-
-  /** Seals the last block, if that was not done yet, and tells who follows. */
-  #seal(): void {
-    if (this.#sealed !== undefined && Number(this.#sealed.size) === this.#store.log.size) return;
-    const seal = this.#signer.seal();
-    if (seal === undefined) return;
-    this.#sealed = seal;
-    this.#feed.push(seal);
   }
 }
 

@@ -19,7 +19,7 @@ import { certificateBytesMax, validatorsMax } from "../wire/limits.ts";
 import type { RevokedKey } from "../wire/revocation-list.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import { transactionBytesMax } from "../wire/transaction.ts";
-import type { Lane } from "./channel-state.ts";
+import type { Lane } from "./channel-content.ts";
 
 /** A block's place in the log, and its header's time. */
 export type BlockRow = {
