@@ -146,7 +146,7 @@ export function tamperedStatements(): readonly Tampered[] {
     entry(
       "floating point time",
       withClaims((map) => map.set(11, [1.5, 2])),
-      "FIELD_BAD",
+      "CBOR_MALFORMED",
     ),
   ];
 }
