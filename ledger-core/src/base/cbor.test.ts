@@ -80,6 +80,7 @@ describe("deterministic CBOR", () => {
     ["c101", "CBOR_MALFORMED"],
     ["a18001", "CBOR_MALFORMED"],
     ["61ff", "CBOR_MALFORMED"],
+    ["64efbbbf61", "CBOR_MALFORMED"],
     ["f93c00", "CBOR_MALFORMED"],
     ["fb3ff0000000000000", "CBOR_MALFORMED"],
     ["f0", "CBOR_MALFORMED"],

@@ -134,7 +134,9 @@ function scan(bytes: Uint8Array): CborFault | undefined {
   return offset === bytes.length ? undefined : { code: "CBOR_MALFORMED" };
 }
 
+/** Well-formed, and without the byte order mark that the decoder would swallow. */
 function isUtf8(bytes: Uint8Array, from: number, to: number): boolean {
+  if (bytes[from] === 0xef && bytes[from + 1] === 0xbb && bytes[from + 2] === 0xbf) return false;
   for (let i = from; i < to; i++) {
     if ((bytes[i] ?? 0) >= 0x80) return fromUtf8(bytes.subarray(i, to)) !== undefined;
   }
