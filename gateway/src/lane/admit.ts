@@ -159,10 +159,6 @@ function stateOf({ devices, streams, statements, quarantine }: LaneTables): Lane
       const stream = device === undefined ? undefined : streams.find(device.id, incarnation);
       return stream === undefined ? undefined : statements.startingAt(stream.id, first);
     },
-    statementOf(name, identity) {
-      const device = devices.find(name);
-      return device === undefined ? undefined : statements.placeOf(device.id, identity);
-    },
     rejectionOf(name, digest) {
       const device = devices.find(name);
       // Most devices never had one: no question to the database then.

@@ -25,7 +25,6 @@ class MemoryLane implements LaneState {
   readonly intervals: number | undefined;
   readonly streams = new Map<string, { stream: Identifier; received: IntervalSet }>();
   readonly statements = new Map<string, LanePlace & { count: number; identity: Digest }>();
-  readonly accepted = new Map<string, LanePlace>();
   readonly rejected = new Map<string, LanePlace & { code: string }>();
 
   constructor(intervals?: number) {
@@ -37,9 +36,6 @@ class MemoryLane implements LaneState {
   }
   statementAt(_: Identifier, incarnation: Uint8Array, first: bigint) {
     return this.statements.get(`${toHex(incarnation)}/${first}`);
-  }
-  statementOf(_: Identifier, identity: Digest) {
-    return this.accepted.get(toHex(identity));
   }
   rejectionOf(_: Identifier, digest: Digest) {
     return this.rejected.get(toHex(digest));
@@ -62,7 +58,6 @@ class MemoryLane implements LaneState {
     expect(known.received.add(range).ok).toBe(true);
     this.streams.set(key, known);
     this.statements.set(`${key}/${range.first}`, { ...place, count: range.count, identity });
-    this.accepted.set(toHex(identity), place);
     return verdict;
   }
 }
@@ -106,6 +101,7 @@ const requests = fc.oneof(
         device,
         digest: from.identity,
         code: "SIGNATURE_WRONG",
+        position: from,
       }),
     ),
   },
@@ -194,6 +190,7 @@ describe("judging admissions", () => {
       device,
       digest: good.identity,
       code: "SIGNATURE_WRONG",
+      position: good,
     };
     expect(lane.execute(broken)).toEqual({ outcome: "reject", code: "SIGNATURE_WRONG" });
     expect(lane.execute(broken).outcome).toBe("duplicate");

@@ -28,6 +28,8 @@ export type Request =
       readonly device: Identifier;
       readonly digest: Digest;
       readonly code: string;
+      /** Where it stands, as it says; absent where it says nothing that can be read. */
+      readonly position?: { readonly incarnation: Uint8Array; readonly range: SequenceRange };
     };
 
 /** What the lane holds, as questions; all answers are of one moment. */
@@ -43,8 +45,6 @@ export interface LaneState {
     incarnation: Uint8Array,
     first: bigint,
   ): (LanePlace & { readonly count: number; readonly identity: Uint8Array }) | undefined;
-  /** A statement of the device that was taken, by its identity. */
-  statementOf(device: Identifier, identity: Digest): LanePlace | undefined;
   /** An earlier rejection of the same digest. */
   rejectionOf(
     device: Identifier,
@@ -108,10 +108,12 @@ function refusalOf(
 }
 
 function judgeRefused(state: LaneState, request: Extract<Request, { kind: "refused" }>): Verdict {
-  const { device, digest, code } = request;
-  // A lane never says of one identity that it is taken and that it is refused.
-  const held = state.statementOf(device, digest);
-  if (held !== undefined) return { outcome: "duplicate", place: placeOf(held) };
+  const { device, digest, code, position } = request;
+  // A lane never says of one identity first that it is taken and then that it is refused. The same
+  // identity has the same claims, so it stands where it says, if it stands here at all.
+  const held = position && state.statementAt(device, position.incarnation, position.range.first);
+  if (held !== undefined && equal(held.identity, digest))
+    return { outcome: "duplicate", place: placeOf(held) };
   const rejection = state.rejectionOf(device, digest);
   if (rejection === undefined) return { outcome: "reject", code };
   return { outcome: "duplicate", place: placeOf(rejection), code: rejection.code };

@@ -256,11 +256,6 @@ export class SqliteLane {
     return stream && this.#tables.statements.holding(stream.id, at.sequence);
   }
 
-  /** By identity; a rejection by the identity that it refuses, where that was never taken. */
-  findByIdentity(identity: Digest): StatementRow | undefined {
-    return this.#tables.statements.byIdentity(identity);
-  }
-
   at(place: LanePlace): StatementRow | undefined {
     return this.#tables.statements.at(place);
   }

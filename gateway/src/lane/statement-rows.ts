@@ -1,4 +1,4 @@
-/** The index of a lane's leaves: by place, by position in a stream, by device and by identity. */
+/** The index of a lane's leaves: by place, by position in a stream, and by device. */
 
 import { assert, present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
@@ -67,10 +67,8 @@ export class StatementRows {
   readonly #move;
   readonly #moveRejection;
   readonly #startingAt;
-  readonly #placeOf;
   readonly #at;
   readonly #holding;
-  readonly #byIdentity;
   readonly #inLane;
   readonly #ofDevice;
   readonly #taken;
@@ -93,20 +91,11 @@ export class StatementRows {
       [number, bigint],
       { readonly place: number; readonly count: number; readonly identity: Uint8Array }
     >("SELECT place, count, identity FROM statement WHERE stream = ? AND first = ?");
-    this.#placeOf = db
-      .prepare<[number, Uint8Array, Uint8Array], number>(
-        `SELECT place FROM statement WHERE kind <> ${rejectionKind} AND device = ?
-         AND substr(identity, 1, 8) = substr(?, 1, 8) AND identity = ?`,
-      )
-      .pluck();
     const rows = <P extends unknown[]>(where: string) =>
       db.prepare<P, Stored>(`${select} ${where}`).safeIntegers();
     this.#at = rows<[number]>("WHERE s.place = ?");
     this.#holding = rows<[number, bigint, bigint]>(
       "WHERE s.stream = ? AND s.first <= ? AND s.first + s.count > ? ORDER BY s.first DESC LIMIT 1",
-    );
-    this.#byIdentity = rows<[Uint8Array, Uint8Array]>(
-      "WHERE substr(s.identity, 1, 8) = substr(?, 1, 8) AND s.identity = ? ORDER BY s.kind LIMIT 1",
     );
     this.#inLane = rows<[number, number, number]>(
       "WHERE s.place >= ? AND s.place < ? ORDER BY s.place LIMIT ?",
@@ -175,12 +164,6 @@ export class StatementRows {
     return { ...placeOfKey(row.place), count: row.count, identity: row.identity };
   }
 
-  /** Of a statement that was taken. */
-  placeOf(device: number, identity: Digest): LanePlace | undefined {
-    const place = this.#placeOf.get(device, identity, identity);
-    return place === undefined ? undefined : placeOfKey(place);
-  }
-
   at(place: LanePlace): StatementRow | undefined {
     return optional(this.#at.get(placeKey(place)));
   }
@@ -188,10 +171,6 @@ export class StatementRows {
   /** The statement that a sequence belongs to. */
   holding(stream: number, sequence: bigint): StatementRow | undefined {
     return optional(this.#holding.get(stream, sequence, sequence));
-  }
-
-  byIdentity(identity: Digest): StatementRow | undefined {
-    return optional(this.#byIdentity.get(identity, identity));
   }
 
   /** Leaves from … to − 1 of one incarnation, in order. */
