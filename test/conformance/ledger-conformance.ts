@@ -148,6 +148,23 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
       expect(newest().size).toBe(size + 1n);
     });
 
+    it("closes a lane for ever when its gateway opens the next, also over a restart", async () => {
+      const gateway = await openLane("a");
+      const first = { incarnation: gateway.incarnation, lane: gateway.lane };
+      gateway.restart();
+      const predecessor = { incarnation: first.incarnation, head: first.lane.head() };
+      expect(await codeOf(gateway.open(ledger.channel.id))).toBe("LANE_PREDECESSOR_MISMATCH");
+      gateway.restart();
+      await order(gateway.open(ledger.channel.id, predecessor));
+      const second = { incarnation: gateway.incarnation, head: gateway.lane.head() };
+      await ledger.close();
+      ledger = await deployment.open();
+      Object.assign(gateway, first);
+      expect(await codeOf(gateway.open(ledger.channel.id, second))).toBe("LANE_INCARNATION_USED");
+      expect(await codeOf(nextHead(gateway))).toBe("LANE_INCARNATION_NOT_OPEN");
+      expect(ledger.lane(gateway.name)).toMatchObject(second);
+    });
+
     it("freezes a lane of two inconsistent heads, also over a restart", async () => {
       const gateway = await openLane("a");
       await order(nextHead(gateway));
