@@ -118,14 +118,19 @@ export class MqttBroker {
     const client = this.#online.get(device);
     const line = client === undefined ? undefined : this.#lines.get(client);
     if (client === undefined || line === undefined) return false;
-    client.publish({
-      cmd: "publish",
-      topic: downlinkTopic(line.access, kind),
-      payload: Buffer.from(payload),
-      qos: 1,
-      retain: false,
-      dup: false,
-    });
+    // aedes calls it without asking. A message that is lost is asked for again by the device's next `have`.
+    const written = () => undefined;
+    client.publish(
+      {
+        cmd: "publish",
+        topic: downlinkTopic(line.access, kind),
+        payload: Buffer.from(payload),
+        qos: 1,
+        retain: false,
+        dup: false,
+      },
+      written,
+    );
     return true;
   }
 
