@@ -16,8 +16,6 @@ export const quarantineBytesPerDeviceMax = 16 * 1_024 * 1_024;
 export const laneRowsPerPageMax = 1_024;
 /** Incarnations of one gateway's lane: each restore or loss opens one. */
 export const laneIncarnationsMax = 4_096;
-/** Keys in the list of revoked ones that is kept with an ordered head. */
-export const revokedKeysMax = 65_536;
 /** Statements that wait for a verify thread, and that travel to one together. */
 export const verifyQueueMax = 8_192;
 export const verifyBatchMax = 64;

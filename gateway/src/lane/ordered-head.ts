@@ -4,6 +4,7 @@ import { assert } from "@tamga/ledger-core/base/assert";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
 import { decodeCbor, encodeCbor } from "@tamga/ledger-core/base/cbor";
 import type { Result } from "@tamga/ledger-core/base/result";
+import { revocationsMax } from "@tamga/ledger-core/ledger/limits";
 import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { parseTreeHead } from "@tamga/ledger-core/wire/device-claims";
 import type { ChannelEvidence, MessageFault } from "@tamga/ledger-core/wire/downlink-message";
@@ -17,7 +18,6 @@ import { FieldReader } from "@tamga/ledger-core/wire/field-reader";
 import { statementBytesMax } from "@tamga/ledger-core/wire/limits";
 import type { LogSignature } from "@tamga/ledger-core/wire/log-signature";
 import type { RevokedKey } from "@tamga/ledger-core/wire/revocation-list";
-import { revokedKeysMax } from "../limits.ts";
 
 /**
  * `revocations` is the channel's list that the head names, in kid order: the ledger goes on to a
@@ -35,7 +35,7 @@ export type OrderedHead = {
 export type SignedOrderedHead = OrderedHead & { readonly signature: LogSignature };
 
 export function encodeOrderedHead(ordered: SignedOrderedHead): Uint8Array {
-  assert(ordered.revocations.length <= revokedKeysMax, "revocation list within the limit");
+  assert(ordered.revocations.length <= revocationsMax, "revocation list within the limit");
   const revocations: CborValue = ordered.revocations.map((key) => [key.kid, key.reason, key.since]);
   return encodeCbor([
     [ordered.head.size, ordered.head.root],
@@ -56,12 +56,12 @@ export function parseOrderedHead(bytes: Uint8Array): Result<SignedOrderedHead, M
     statement: fields.bytes(1, statementBytesMax),
     evidence: parseChannelEvidence(fields.nested(2)),
     signature: parseLogSignature(fields.nested(3)),
-    revocations: fields.list(4, revokedKeysMax, (item) => parseRevokedKey(item.nested(0))),
+    revocations: fields.list(4, revocationsMax, (item) => parseRevokedKey(item.nested(0))),
   });
 }
 
 /** 48 bytes a revoked key, and room for statement, note and signatures. */
-const orderedHeadBytesMax = 48 * revokedKeysMax + 262_144;
+const orderedHeadBytesMax = 48 * revocationsMax + 262_144;
 
 function parseRevokedKey(fields: FieldReader): RevokedKey {
   const key = { kid: fields.digest(0), reason: fields.uint(1, 255), since: fields.counter(2) };

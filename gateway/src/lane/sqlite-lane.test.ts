@@ -16,6 +16,8 @@ import { parseStatementMessage } from "@tamga/ledger-core/wire/uplink-message";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   admissionsPerBatchMax,
+  devicesCachedMax,
+  incarnationsCachedMax,
   intervalsPerIncarnationMax,
   laneRowsPerPageMax,
   quarantineBytesPerDeviceMax,
@@ -194,6 +196,19 @@ describe("admission", () => {
     expect(lane.rows(meter, { fromIndex: 0n, toIndex: lane.size() }).length).toBe(
       laneRowsPerPageMax,
     );
+  });
+
+  it("knows devices and incarnations that its caches have forgotten", () => {
+    const lane = open();
+    const more = Math.max(devicesCachedMax, incarnationsCachedMax) + 8;
+    const of = (i: number) => admission({ first: 0, device: identifier(`device-${i}`) });
+    for (let i = 0; i < more; i += 1_000)
+      lane.admit(Array.from({ length: Math.min(1_000, more - i) }, (_, k) => of(i + k)));
+    expect(lane.status()).toMatchObject({ devices: more, size: BigInt(more) + 1n });
+    const again = Array.from({ length: 8 }, (_, i) => of(i));
+    expect(lane.admit(again).every(({ outcome }) => outcome === "duplicate")).toBe(true);
+    const next = again.map(({ device }) => admission({ first: 1, device }));
+    expect(lane.admit(next).every(({ outcome }) => outcome === "accepted")).toBe(true);
   });
 
   it("refuses a range apart from all others at the intervals' limit", () => {
