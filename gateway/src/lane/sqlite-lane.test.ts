@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import { rootFromInclusion } from "@tamga/ledger-core/log/inclusion-proof";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { rootFromMultiproof } from "@tamga/ledger-core/log/multiproof";
@@ -24,6 +25,7 @@ import {
 } from "../limits.ts";
 import {
   admission,
+  clock,
   emptyList,
   identifier,
   laneIdentity,
@@ -33,8 +35,8 @@ import {
   refusal,
   signer,
 } from "./lane-fixture.ts";
-import type { SqliteLane } from "./sqlite-lane.ts";
-import { restoredMarker } from "./sqlite-lane.ts";
+import { laneSchema } from "./lane-schema.ts";
+import { restoredMarker, SqliteLane } from "./sqlite-lane.ts";
 
 const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
 let directory: string;
@@ -92,6 +94,26 @@ describe("a new lane", () => {
     });
     expect(lane.entry(0n)).toEqual(lane.laneOpenStatement());
     expect(lane.status()).toMatchObject({ openedBecause: "first", needsAll: false, size: 1n });
+  });
+
+  it("can be looked at beside its daemon, and not changed", () => {
+    const lane = open();
+    lane.admit([admission({ first: 0 })]);
+    const options = { path, clock, crypto: nodeCrypto, signer, identity: laneIdentity };
+    const view = SqliteLane.view(options);
+    opened.push(view);
+    expect(view.origin).toBe(lane.origin);
+    expect(view.at({ lane: 1, leafIndex: 1n })).toEqual(lane.at({ lane: 1, leafIndex: 1n }));
+    expect(() => view.admit([admission({ first: 1 })])).toThrow(
+      expect.objectContaining({ code: "DATABASE_UNAVAILABLE" }),
+    );
+    expect(lane.admit([admission({ first: 1 })])[0]?.outcome).toBe("accepted");
+  });
+
+  it("has nothing to look at before its daemon ran", () => {
+    openDatabase(path, { migrations: [laneSchema] }).close();
+    const options = { path, clock, crypto: nodeCrypto, signer, identity: laneIdentity };
+    expect(() => SqliteLane.view(options)).toThrow(expect.objectContaining({ code: "LANE_EMPTY" }));
   });
 
   it("is nobody else's", () => {

@@ -114,6 +114,28 @@ export class SqliteLane {
     }
   }
 
+  /**
+   * Looks on while a daemon owns the file, as the commands do: nothing is opened, marked or admitted,
+   * and what the daemon adds from then on may not be seen.
+   *
+   * @throws OperationalError LANE_EMPTY (no daemon ever ran), DATABASE_*.
+   */
+  static view(options: Omit<SqliteLaneOptions, "lastOrdered">): SqliteLane {
+    const db = openDatabase(options.path, { readonly: true, migrations: [laneSchema] });
+    try {
+      const tables = openTables(db, options.bodies);
+      if (tables.lanes.all().length > 0)
+        return new SqliteLane({ ...options, lastOrdered: undefined }, tables);
+      throw new OperationalError(
+        "LANE_EMPTY",
+        `The file ${db.name} holds no lane yet: start the gateway once.`,
+      );
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
   /** consortium/channel/gateway/incarnation of the open lane. */
   get origin(): string {
     return this.#current.origin;

@@ -94,8 +94,10 @@ export class StatementRows {
     const rows = <P extends unknown[]>(where: string) =>
       db.prepare<P, Stored>(`${select} ${where}`).safeIntegers();
     this.#at = rows<[number]>("WHERE s.place = ?");
-    this.#holding = rows<[number, bigint, bigint]>(
-      "WHERE s.stream = ? AND s.first <= ? AND s.first + s.count > ? ORDER BY s.first DESC LIMIT 1",
+    // Statements are disjoint, so only the last that begins at or before a sequence can hold it.
+    const last = "(SELECT max(first) FROM statement WHERE stream = ? AND first <= ?)";
+    this.#holding = rows<[number, number, bigint, bigint]>(
+      `WHERE s.stream = ? AND s.first = ${last} AND s.first + s.count > ?`,
     );
     this.#inLane = rows<[number, number, number]>(
       "WHERE s.place >= ? AND s.place < ? ORDER BY s.place LIMIT ?",
@@ -104,9 +106,9 @@ export class StatementRows {
       `WHERE s.device = (SELECT id FROM device WHERE name = ?) AND s.place >= ? AND s.place < ?
        ORDER BY s.place LIMIT ?`,
     );
-    this.#taken = rows<[number, bigint, bigint, bigint, number]>(
-      `WHERE s.stream = ? AND s.first > ? AND s.first < ? AND s.first + s.count > ?
-       ORDER BY s.first LIMIT ?`,
+    this.#taken = rows<[number, number, bigint, bigint, bigint, number]>(
+      `WHERE s.stream = ? AND s.first >= coalesce(${last}, 0) AND s.first < ?
+         AND s.first + s.count > ? ORDER BY s.first LIMIT ?`,
     );
     this.#refused = rows<[number, Uint8Array, bigint, bigint, bigint, number]>(
       `WHERE s.place IN (SELECT place FROM quarantine WHERE device = ? AND incarnation = ?
@@ -170,7 +172,8 @@ export class StatementRows {
 
   /** The statement that a sequence belongs to. */
   holding(stream: number, sequence: bigint): StatementRow | undefined {
-    return optional(this.#holding.get(stream, sequence, sequence));
+    const { first } = boundsOf({ first: sequence, count: 1 });
+    return optional(this.#holding.get(stream, stream, first, first));
   }
 
   /** Leaves from … to − 1 of one incarnation, in order. */
@@ -185,8 +188,8 @@ export class StatementRows {
 
   /** Statements that were taken and hold a sequence of the range, by sequence. */
   taken(stream: number, range: SequenceRange, limit: number): StatementRow[] {
-    const { lowest, first, end } = boundsOf(range);
-    return this.#taken.all(stream, lowest, end, first, limit).map(rowOf);
+    const { first, end } = boundsOf(range);
+    return this.#taken.all(stream, stream, first, end, first, limit).map(rowOf);
   }
 
   /** Rejections of statements that said to hold a sequence of the range, by place. */
@@ -208,7 +211,7 @@ export type Between = { readonly from: LanePlace; readonly to: LanePlace; readon
 
 const sqliteIntegerMax = 2n ** 63n - 1n;
 
-/** `lowest` is below the first sequence of any statement that can reach into the range. */
+/** `lowest` is below the first sequence of any refused statement that can reach into the range. */
 function boundsOf({ first, count }: SequenceRange) {
   const least = (value: bigint) => (value < sqliteIntegerMax ? value : sqliteIntegerMax);
   const lowest = least(first) - BigInt(readingsPerBundleMax);
