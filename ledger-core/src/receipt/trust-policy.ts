@@ -1,4 +1,4 @@
-/** The trust policy: which channel, whose CAs, which validators (WIRE.md §10.1). All trust starts here. */
+/** The trust policy: which channel, whose CAs, which validators (WIRE.md §14). All trust starts here. */
 
 import type { Brand } from "../base/brand.ts";
 import { mint } from "../base/brand.ts";

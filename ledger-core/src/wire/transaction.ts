@@ -1,4 +1,4 @@
-/** A transaction as it travels to the ledger: a statement, and what its validity needs (WIRE.md §8.3). */
+/** A transaction as it travels to the ledger: a statement, and what its validity needs (WIRE.md §13). */
 
 import type { Digest } from "../base/bytes.ts";
 import type { CborFault } from "../base/cbor.ts";

@@ -1,0 +1,270 @@
+/** Holds `ledger-core/WIRE.md` to the code and to the vectors: what the document says is what is done. */
+
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { present } from "@tamga/ledger-core/base/assert";
+import { fromHex, toHex } from "@tamga/ledger-core/base/bytes";
+import type { CborValue } from "@tamga/ledger-core/base/cbor";
+import { cborDepthMax, decodeCbor, encodeCbor } from "@tamga/ledger-core/base/cbor";
+import { noteBytesMax } from "@tamga/ledger-core/log/limits";
+import { quorumOf } from "@tamga/ledger-core/receipt/quorum";
+import { encodeReceipt, receiptMagic } from "@tamga/ledger-core/receipt/receipt";
+import { trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
+import { coseAlgorithms } from "@tamga/ledger-core/wire/algorithm";
+import { revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
+import { gapReasons } from "@tamga/ledger-core/wire/device-claims";
+import {
+  encodeCertificateMessage,
+  encodeHeadMessage,
+  encodeProofMessage,
+  encodeWantMessage,
+} from "@tamga/ledger-core/wire/downlink-message";
+import { keyKinds } from "@tamga/ledger-core/wire/enrolment";
+import * as limits from "@tamga/ledger-core/wire/limits";
+import {
+  encodeCoseReceipt,
+  encodeTransparentStatement,
+  logSignatureType,
+} from "@tamga/ledger-core/wire/log-signature";
+import { dlmsUnits } from "@tamga/ledger-core/wire/quantity";
+import {
+  captureQualities,
+  checksumStates,
+  clockQualities,
+  tagSchemes,
+} from "@tamga/ledger-core/wire/reading";
+import { encodeRevokedKey } from "@tamga/ledger-core/wire/revocation-list";
+import { parseSign1 } from "@tamga/ledger-core/wire/cose";
+import { parseStatement, statementTypes } from "@tamga/ledger-core/wire/statement";
+import { downlinkFilter, downlinkKinds, downlinkTopic, uplinkKinds, uplinkTopic } from "@tamga/ledger-core/wire/topic";
+import { encodeTransaction } from "@tamga/ledger-core/wire/transaction";
+import {
+  bodyEncodings,
+  encodeHaveMessage,
+  encodeRenewMessage,
+  encodeStatementMessage,
+} from "@tamga/ledger-core/wire/uplink-message";
+import { Cddl } from "../support/cddl.ts";
+import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
+import { name } from "../support/wire-samples.ts";
+
+const root = new URL("../../", import.meta.url);
+const document = readFileSync(new URL("ledger-core/WIRE.md", root), "utf8");
+const vectors = JSON.parse(readFileSync(new URL("./wire-v1.json", import.meta.url), "utf8")) as {
+  readings: string[];
+  bundle: { body: string };
+  statements: { name: string; hex: string; identity: string }[];
+  logSignatures: { origin: string; size: string; protected: string; signature: string }[];
+  tampered: { name: string; hex: string; code: string }[];
+};
+const cddl = new Cddl(blocks("cddl").join("\n"));
+
+describe("the tables", () => {
+  test("limits are those of the code, by name and number, no more and no less", () => {
+    const rows = table("limit").map(([limit, value]) => [unquoted(limit), Number(value)]);
+    expect(Object.fromEntries(rows)).toEqual({ ...limits });
+    expect(rows).toHaveLength(Object.keys(limits).length);
+    expect(document).toContain(`nest at most ${cborDepthMax} deep`);
+    expect(document).toContain(`a checkpoint's note ${noteBytesMax}`);
+  });
+
+  test("numbers of algorithms", () => {
+    const rows = table("name").map(([algorithm, number]) => [algorithm, Number(number)]);
+    expect(Object.fromEntries(rows)).toEqual(coseAlgorithms);
+  });
+
+  test("types of statements", () => {
+    const rows = table("kind").map(([kind, type]) => [kind, unquoted(type)]);
+    expect(Object.fromEntries(rows)).toEqual(statementTypes);
+  });
+
+  test("enumerations, in the order of their numbers", () => {
+    const expected: Readonly<Record<string, readonly string[]>> = {
+      "clock-quality": clockQualities,
+      "checksum-state": checksumStates,
+      "capture-quality": captureQualities,
+      "tag-scheme": tagSchemes,
+      "gap-reason": gapReasons,
+      "revocation-reason": revocationReasons,
+      "body-encoding": bodyEncodings,
+    };
+    for (const [rule, values] of Object.entries(expected)) {
+      expect([...cddl.enumeration(rule)], rule).toEqual([...values.entries()]);
+    }
+  });
+
+  test("units", () => {
+    const known = Array.from({ length: 257 }, (_, code) => code).filter(
+      (code) => cddl.misfit("dlms-unit", code) === undefined,
+    );
+    expect(known).toEqual(Object.keys(dlmsUnits).map(Number));
+  });
+
+  test("names: topics, receipt, log roots, key kinds, the quorum's formula", () => {
+    const any = { channel: name("CHANNEL"), device: name("DEVICE") };
+    const text = document.replaceAll("{channel}", "CHANNEL").replaceAll("{device}", "DEVICE");
+    const ups = uplinkKinds.map((kind) => uplinkTopic(any, kind));
+    const downs = downlinkKinds.map((kind) => downlinkTopic(any, kind));
+    for (const [first, ...others] of [ups, downs]) {
+      const rest = others.map((topic) => ` | \`${topic.split("/").slice(4).join("/")}\``);
+      expect(text).toContain(`\`${present(first, "topic")}\`${rest.join("")}\n`);
+    }
+    expect(text).toContain(`\`${downlinkFilter(any)}\``);
+    expect(document).toContain(`"${receiptMagic}"`);
+    expect(document).toContain(`"${logSignatureType}"`);
+    expect(document).toContain(`\`${keyKinds[0]}\`, \`${keyKinds[1]}\` or \`${keyKinds[2]}\``);
+    expect([1, 4, 5, 7].map(quorumOf)).toEqual([1, 3, 4, 5]);
+  });
+
+  test("sections that the code cites exist", () => {
+    const sections = new Set([...document.matchAll(/^##+ (\d+(?:\.\d+)?)\.? /gm)].map((m) => m[1]));
+    for (const cited of ["1", "2", "3", "4", "5", "6", "6.1", "6.2", "7", "8", "8.2", "9", "9.1", "10", "11", "11.1", "11.2", "12", "13", "14", "15", "16"])
+      expect(sections, cited).toContain(cited);
+  });
+});
+
+describe("the vectors fit the CDDL", () => {
+  test.each(vectors.readings)("reading %#", (hex) => fits("reading", bytes(hex)));
+
+  test("body", () => fits("body", bytes(vectors.bundle.body), 1 << 20));
+
+  test.each(vectors.statements)("statement $name", ({ hex }) => {
+    fits("statement", bytes(hex));
+    const parsed = parseStatement(bytes(hex));
+    if (!parsed.ok) throw new Error(parsed.fault.code);
+    const { header, claims, part } = parsed.value;
+    fits("header", part.protectedBytes);
+    fits(`${header.type}-claims`, encodeCbor(claims));
+  });
+
+  test.each(vectors.logSignatures)("log signature $origin", (signed) => {
+    fits("log-header", bytes(signed.protected));
+    fits("log-signature", encodeCbor([bytes(signed.protected), bytes(signed.signature)]));
+  });
+
+  test("tampered vectors whose form is wrong do not", () => {
+    const byForm = vectors.tampered.filter(({ code }) =>
+      /^(FIELD|CBOR|COSE|STATEMENT_(SIGNATURE|ALGORITHM|ISSUER))_/.test(code),
+    );
+    expect(byForm.length).toBeGreaterThan(15);
+    for (const { name: what, hex } of byForm) {
+      const decoded = decodeCbor(bytes(hex), 65_535);
+      const isFit = decoded.ok && cddl.misfit("statement", decoded.value) === undefined;
+      // Rules between two fields are in the text below the CDDL.
+      expect(isFit, what).toBe(what === "sequence past 2^63");
+    }
+  });
+});
+
+describe("what the encoders make fits the CDDL", () => {
+  const channel = new SyntheticChannel();
+  const receipt = issueReceipt(channel);
+  const final = present(receipt.final, "final part");
+  const ranges = [
+    { stream: name("p1"), incarnation: new Uint8Array(16), ranges: [{ first: 1n, count: 2 }] },
+  ];
+  const checkpoint = { size: 3n, root: receipt.lane.path[0] ?? channelDigest() };
+
+  test("receipts, final and provisional", () => {
+    fits("receipt", encodeReceipt(receipt));
+    const { final: _sealed, disclosed: _reading, ...provisional } = receipt;
+    fits("receipt", encodeReceipt(provisional));
+  });
+
+  test("RFC 9942 receipts and RFC 9943 transparent statements", () => {
+    const { signature, size, index, path } = receipt.lane;
+    const cose = encodeCoseReceipt(signature, { size, index, path });
+    fits("cose-receipt", cose);
+    const part = parseSign1(receipt.statement);
+    if (!part.ok) throw new Error(part.fault.code);
+    fits("transparent-statement", encodeTransparentStatement(part.value, [cose]));
+  });
+
+  test("uplink messages", () => {
+    const { statement } = receipt;
+    const body = { encoding: "brotli", length: 9, bytes: new Uint8Array(3) } as const;
+    fits("statement-message", encodeStatementMessage({ statement }));
+    fits("statement-message", encodeStatementMessage({ statement, body }));
+    const nonce = new Uint8Array(8);
+    fits("have-message", encodeHaveMessage({ nonce, last: true, pending: ranges, kept: [] }));
+    fits("have-message", encodeHaveMessage({ nonce, last: false, checkpoint, pending: [], kept: ranges }));
+    fits("renew-message", encodeRenewMessage({ signing: nonce, tls: nonce }));
+  });
+
+  test("downlink messages", () => {
+    const { laneHead, gatewayChain, channel: evidence } = final;
+    const laneSignature = receipt.lane.signature;
+    fits("want-message", encodeWantMessage({ nonce: new Uint8Array(8), all: true, want: ranges }));
+    const head = { laneSignature, laneHead, gatewayChain, channel: evidence };
+    fits("head-message", encodeHeadMessage(head));
+    const consistency = { fromSize: 1n, path: evidence.path };
+    fits("head-message", encodeHeadMessage({ ...head, consistency }));
+    const entries = [
+      { incarnation: new Uint8Array(16), first: 0n, leafIndex: 1n },
+      { incarnation: new Uint8Array(16), first: 0n, leafIndex: 2n, rejection: new Uint8Array(5) },
+    ];
+    const proof = { laneOrigin: "a/b/c/d", ...checkpoint, entries, hashes: [] };
+    fits("proof-message", encodeProofMessage(proof));
+    fits("proof-message", encodeProofMessage({ ...proof, signature: laneSignature }));
+    fits("certificate-message", encodeCertificateMessage({ signing: gatewayChain, tls: gatewayChain }));
+  });
+
+  test("what a trust policy's digest is over", () => {
+    trustPolicyDigest((encoded) => {
+      fits("trust-content", encoded);
+      return channelDigest();
+    }, channel.policy);
+    expect.assertions(1);
+  });
+
+  test("transactions and entries of the revocation list", () => {
+    const { laneHead: statement, gatewayChain: certificates, channel: evidence } = final;
+    fits("transaction", encodeTransaction({ statement, certificates, consistency: evidence.path }));
+    const kid = checkpoint.root;
+    fits("revoked-key", encodeRevokedKey({ kid, reason: 1, since: 1_780_000_000_000n }));
+  });
+
+  function channelDigest() {
+    return channel.policy.channelId;
+  }
+});
+
+test("the worked example is the vector", () => {
+  const [example] = blocks("hex");
+  const hex = present(example, "hex block").replace(/#.*$/gm, "").replace(/\s/g, "");
+  const vector = present(vectors.statements.find((item) => item.name === "heartbeat"), "heartbeat");
+  expect(hex).toBe(vector.hex);
+  expect(document).toContain(vector.identity);
+  expect(toHex(bytes(hex))).toBe(hex);
+});
+
+function fits(rule: string, encoded: Uint8Array, limit = 1 << 20): void {
+  const decoded = decodeCbor(encoded, limit);
+  if (!decoded.ok) throw new Error(`${rule}: ${decoded.fault.code}`);
+  const value: CborValue = decoded.value;
+  expect(cddl.misfit(rule, value), rule).toBeUndefined();
+}
+
+/** Contents of the fenced blocks of one language. */
+function blocks(language: string): readonly string[] {
+  const found = document.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"));
+  return [...found].map((match) => match[1] ?? "");
+}
+
+/** Rows of the table whose first heading is this, as cells. */
+function table(heading: string): readonly (readonly string[])[] {
+  const lines = document.split("\n");
+  const start = lines.findIndex((line) => line.startsWith(`| ${heading} |`));
+  const end = lines.findIndex((line, i) => i > start && !line.startsWith("|"));
+  return lines
+    .slice(start + 2, end)
+    .map((line) => line.split("|").slice(1, -1).map((cell) => cell.trim()));
+}
+
+function unquoted(cell: string | undefined): string {
+  return (cell ?? "").replaceAll("`", "");
+}
+
+function bytes(hex: string): Uint8Array {
+  return present(fromHex(hex), "hex");
+}
