@@ -31,6 +31,7 @@ export class Admitter {
   readonly #options: AdmitterOptions;
   readonly #state: LaneState;
   readonly #transaction;
+  #commits = 0;
 
   constructor(options: AdmitterOptions) {
     this.#options = options;
@@ -38,6 +39,11 @@ export class Admitter {
     this.#transaction = options.tables.db.transaction((batch: readonly Admission[]) =>
       this.#admitAll(batch),
     );
+  }
+
+  /** Batches that were committed since the start. */
+  get commits(): number {
+    return this.#commits;
   }
 
   /**
@@ -50,7 +56,9 @@ export class Admitter {
     assert(!db.inTransaction, "an admission is a transaction of its own");
     if (batch.length === 0) return [];
     try {
-      return this.#transaction.immediate(batch);
+      const admitted = this.#transaction.immediate(batch);
+      this.#commits++;
+      return admitted;
     } catch (error) {
       devices.forget();
       streams.forget();

@@ -10,8 +10,8 @@ import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { equal } from "@tamga/ledger-core/base/bytes";
 import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
-import type { Database } from "@tamga/ledger-core/daemon/sqlite";
-import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
+import type { Database, Durability } from "@tamga/ledger-core/daemon/sqlite";
+import { durabilityOf, openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { SqliteLog } from "@tamga/ledger-core/ledger/sqlite-log";
 import type { SequenceRange, TreeHead } from "@tamga/ledger-core/wire/device-claims";
@@ -355,6 +355,11 @@ export class SqliteLane {
       ...counts,
       quarantineDropped,
     };
+  }
+
+  /** What a commit of this connection means, and how many it has made of admissions. */
+  durability(): Durability & { readonly commits: number } {
+    return { ...durabilityOf(this.#tables.db), commits: this.#admitter.commits };
   }
 
   close(): void {
