@@ -5,34 +5,23 @@ import { utf8 } from "@tamga/ledger-core/base/bytes";
 import type { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import type { HttpServer } from "@tamga/ledger-core/daemon/metrics-server";
-import { createHttpServer } from "@tamga/ledger-core/daemon/metrics-server";
-import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Service } from "@tamga/ledger-core/daemon/service";
-import { lockDataDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import {
-  encodeTrustPolicy,
-  groupedHex,
-  trustPolicyDigest,
-} from "@tamga/ledger-core/receipt/trust-policy";
 import { encodeCertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
-import { addRoutes } from "./api/routes.ts";
-import { readStatus } from "./api/status.ts";
+import type { Base } from "./compose-base.ts";
+import { openStores, siteFacts } from "./compose-base.ts";
+import { composeHttp } from "./compose-http.ts";
 import type { GatewayConfig } from "./config.ts";
 import { Delivery } from "./delivery/delivery.ts";
-import type { AdmittedBatch } from "./ingest/admission-queue.ts";
 import { AdmissionQueue } from "./ingest/admission-queue.ts";
 import { Ingest } from "./ingest/ingest.ts";
 import { MqttBroker } from "./ingest/mqtt-broker.ts";
 import { renewOverLine } from "./ingest/renew.ts";
 import { VerifyPool } from "./ingest/verify-pool.ts";
-import { SqliteLane } from "./lane/sqlite-lane.ts";
-import { createMetrics } from "./metrics.ts";
+import { countAdmitted, createMetrics } from "./metrics.ts";
 import { LaneOrderer } from "./ordering/lane-orderer.ts";
-import { DeviceRegistry } from "./registry/device-registry.ts";
-import type { SiteFacts } from "./registry/enrolment.ts";
-import { openSite, sitePaths } from "./site/site.ts";
-import { openSiteLedger } from "./site/site-ledger.ts";
+import { RegistryWatch } from "./registry/registry-watch.ts";
 
 /** Where the daemon listens, once it does. */
 export type GatewayAddress = { readonly http: string; readonly mqttPort: number };
@@ -64,218 +53,72 @@ export function composeGateway(
   ];
 }
 
-type Parts = {
-  readonly lock: ReturnType<typeof lockDataDir>;
-  readonly pool: VerifyPool;
-  readonly lane: SqliteLane;
-  readonly ledger: Awaited<ReturnType<typeof openSiteLedger>>;
-  readonly registry: DeviceRegistry;
-  readonly queue: AdmissionQueue;
-  readonly orderer: LaneOrderer;
-  readonly broker: MqttBroker;
-  readonly http: HttpServer;
-};
-
 /** The running daemon. Opens from the disk outwards, closes from the network inwards. */
 class Gateway {
-  readonly #config: GatewayConfig;
-  readonly #parts: Parts;
-  readonly #stuck: Promise<never>;
-  #mqttPort = 0;
+  readonly #base: Base;
+  readonly #broker: MqttBroker;
+  readonly #http: HttpServer;
+  readonly #queue: AdmissionQueue;
+  readonly #pool: VerifyPool;
+  readonly #loops: (signal: AbortSignal) => readonly Promise<unknown>[];
 
-  private constructor(config: GatewayConfig, parts: Parts, stuck: Promise<never>) {
-    this.#config = config;
-    this.#parts = parts;
-    this.#stuck = stuck;
+  private constructor(base: Base, parts: { readonly http: HttpServer } & NetworkParts) {
+    this.#base = base;
+    this.#broker = parts.broker;
+    this.#http = parts.http;
+    this.#queue = parts.queue;
+    this.#pool = parts.pool;
+    this.#loops = (signal) => [
+      parts.orderer.run({ signal }),
+      parts.watch.run({ signal }),
+      parts.stuck,
+    ];
   }
 
   static async open(config: GatewayConfig, clock: Clock, logger: Logger): Promise<Gateway> {
-    const paths = sitePaths(config.data_dir);
-    const site = await openSite(config, clock.now());
-    const lock = lockDataDir(config.data_dir);
-    const ledger = await openSiteLedger(config, site, clock);
-    const registry = new DeviceRegistry(paths.registry);
-    const { consortium, channel, gateway } = config;
-    const lane = SqliteLane.open({
-      path: paths.lane,
-      clock,
-      crypto: nodeCrypto,
-      signer: site.signer,
-      identity: { consortium, channel, gateway, channelId: ledger.channel.id },
-      lastOrdered: ledger.lane(gateway),
-    });
+    const stores = await openStores(config, clock);
     const metrics = createMetrics();
+    const base: Base = { ...stores, config, clock, logger, metrics, line: { mqttPort: 0 } };
+    const delivery = composeDelivery(base);
+    const orderer = composeOrderer(base, delivery);
+    const queue = composeQueue(base, { delivery, orderer });
+    const watch = composeWatch(base, orderer);
+    const pool = new VerifyPool(Math.min(config.ingest.verify_threads, availableParallelism()));
     const stuck = Promise.withResolvers<never>();
     stuck.promise.catch(() => undefined);
-    const facts: SiteFacts = {
-      channel,
-      gateway,
-      uplink: config.mqtt.advertised.map((host) => `mqtts://${host}:${config.mqtt.port}`),
-      trust: encodeTrustPolicy(ledger.trustPolicy),
-      certificateDays: config.certificates.device_days,
-    };
-
-    const holder: { broker?: MqttBroker; mqttPort: number } = { mqttPort: 0 };
-    const delivery = new Delivery({
-      lane,
-      gatewayChain: site.gatewayChain,
-      send: (device, kind, payload) => holder.broker?.send(device, kind, payload) ?? false,
-      isOnline: (device) => holder.broker?.isOnline(device) ?? false,
-      channelConsistency: (size1, size2) => ledger.consistency(size1, size2),
-      checkpointAhead: (device, checkpoint) => {
-        metrics.refused("CHANNEL_BEHIND_DEVICE");
-        logger.error(
-          { event: "channel.behind", device, size: checkpoint.size.toString() },
-          "a device knows a newer checkpoint than this site: it was restored; run tamga-gateway restore",
-        );
-      },
-      clock,
-      provisionalWaitMs: config.ingest.provisional_wait,
-    });
-    const orderer = new LaneOrderer({
-      lane,
-      ledger,
-      registry,
-      gateway,
-      gatewayChain: site.gatewayChain,
-      sealed: (from, to) => delivery.sealed(from, to),
-      clock,
-      logger: logger.child({ component: "orderer" }),
-      orderEveryMs: config.ledger.order_every,
-      retryAfterMs: config.ledger.retry_after,
-    });
-    const queue = new AdmissionQueue({
-      admit: (batch) => lane.admit(batch),
-      committed: (batch) => {
-        countAdmitted(metrics, batch);
-        delivery.admitted(batch);
-        orderer.notify();
-      },
-      clock,
-      waitMs: config.ingest.commit_wait,
-    });
-    const pool = new VerifyPool(Math.min(config.ingest.verify_threads, availableParallelism()));
-    const ingest = new Ingest({
-      pool,
-      admit: (admission) => queue.add(admission),
-      keysOf: (device) => registry.keysOf(device).filter((key) => key.revoked === undefined),
-      have: async (access, payload) => delivery.have(access.device, payload),
-      renew: async ({ device }, payload) => {
-        const renewed = await renewOverLine({ ca: site.ca, registry }, facts, {
-          device,
-          payload,
-          now: clock.now(),
-        });
-        if (renewed.ok) {
-          holder.broker?.send(device, "certificate", encodeCertificateMessage(renewed.value));
-        } else metrics.refused(renewed.fault.code);
-      },
-      clock,
-      stuck: (error: OperationalError) => stuck.reject(error),
-    });
-    const broker = await MqttBroker.create({
-      channel,
-      tls: site.tls,
-      certificate: (fingerprint) => registry.tls(fingerprint),
-      deliver: (access, kind, payload) => ingest.deliver(access, kind, payload),
-      online: ({ device }) => logger.info({ event: "device.online", device }, "device online"),
-      offline: (device) => {
-        delivery.offline(device);
-        logger.info({ event: "device.offline", device }, "device offline");
-      },
-      refused: metrics.refused,
-      clock,
-      logger: logger.child({ component: "broker" }),
-    });
-    holder.broker = broker;
-    metrics.watch({
-      connections: () => broker.connections,
-      bytesInFlight: () => broker.bytesInFlight,
-      laneSize: () => Number(lane.status().size),
-      orderedSize: () => Number(lane.status().orderedSize),
-      verifyPending: () => pool.pending,
-      quarantineBytes: () => lane.status().quarantineBytes,
-    });
-    const digest = trustPolicyDigest((bytes) => nodeCrypto.sha256(bytes), ledger.trustPolicy);
-    const status = () =>
-      readStatus({
-        gateway,
-        trustDigest: groupedHex(digest),
-        lane,
-        ledger,
-        registry,
-        metrics,
-        isOnline: (device) => broker.isOnline(device),
-        mqttPort: () => holder.mqttPort,
-        clock,
-      });
-    const http = createHttpServer({
-      host: config.http.host,
-      port: config.http.port,
-      allowRemote: config.http.allow_remote,
-      registry: metrics.registry,
-      health: [
-        {
-          name: "lane",
-          reason: () => (lane.status().quarantineDropped > 0 ? "quarantine is full" : undefined),
-        },
-      ],
-      routes: (server) =>
-        addRoutes(server, {
-          status,
-          registry,
-          ca: site.ca,
-          site: () => ({
-            ...facts,
-            uplink: config.mqtt.advertised.map((host) => `mqtts://${host}:${holder.mqttPort}`),
-          }),
-          receipts: {
-            lane,
-            ledger,
-            crypto: nodeCrypto,
-            deviceChain: (_device, kid) => registry.key(kid)?.chain,
-            gatewayChain: site.gatewayChain,
-          },
-          clock,
-        }),
-    });
+    const ingest = composeIngest(base, { delivery, queue, watch, pool, stuck: stuck.reject });
+    const broker = await composeBroker(base, { delivery, ingest });
+    base.line.broker = broker;
+    const parts = { broker, queue, pool, orderer, watch, stuck: stuck.promise };
+    const http = composeHttp(base, parts);
     logger.info(
-      { event: "site.opened", origin: lane.origin, bodyCopies: 1 },
+      { event: "site.opened", origin: base.lane.origin, bodyCopies: 1 },
       "bodies are kept in one copy: a lost disk is made good by what the agents still hold",
     );
-    const parts = { lock, pool, lane, ledger, registry, queue, orderer, broker, http };
-    const gatewayDaemon = new Gateway(config, parts, stuck.promise);
-    gatewayDaemon.#onPort = (port) => {
-      holder.mqttPort = port;
-    };
-    return gatewayDaemon;
+    return new Gateway(base, { ...parts, http });
   }
-
-  #onPort: (port: number) => void = () => undefined;
 
   /** Listens, and says where in `address.json` for the commands that run beside the daemon. */
   async listen(): Promise<GatewayAddress> {
-    const { broker, http } = this.#parts;
-    const { mqtt, data_dir } = this.#config;
-    this.#mqttPort = await broker.listen(mqtt.host, mqtt.port);
-    this.#onPort(this.#mqttPort);
-    const { host, port } = await http.listen();
+    const { config, line, paths } = this.#base;
+    line.mqttPort = await this.#broker.listen(config.mqtt.host, config.mqtt.port);
+    const { host, port } = await this.#http.listen();
     const name = host.includes(":") ? `[${host}]` : host;
-    const address = { http: `http://${name}:${port}`, mqttPort: this.#mqttPort };
-    writeFileDurable(sitePaths(data_dir).address, utf8(`${JSON.stringify(address)}\n`), 0o644);
+    const address = { http: `http://${name}:${port}`, mqttPort: line.mqttPort };
+    writeFileDurable(paths.address, utf8(`${JSON.stringify(address)}\n`), 0o644);
     return address;
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#parts.orderer.run({ signal }), this.#stuck]);
+    await Promise.race(this.#loops(signal));
   }
 
   async close(): Promise<void> {
-    const { http, broker, queue, pool, ledger, registry, lane, lock } = this.#parts;
-    await http.close();
-    await broker.close();
-    queue.flush();
-    await pool.close();
+    const { ledger, registry, lane, lock } = this.#base;
+    await this.#http.close();
+    await this.#broker.close();
+    this.#queue.flush();
+    await this.#pool.close();
     await ledger.close();
     registry.close();
     lane.close();
@@ -283,15 +126,129 @@ class Gateway {
   }
 }
 
-function countAdmitted(metrics: ReturnType<typeof createMetrics>, batch: AdmittedBatch): void {
-  for (const { admission, admitted } of batch) {
-    if (admitted.outcome === "duplicate") metrics.duplicates.inc();
-    else if (admitted.outcome === "rejected") metrics.rejections.inc();
-    else {
-      metrics.statements.inc();
-      if (admission.kind === "statement" && admission.type === "bundle") {
-        metrics.readings.inc(admission.range.count);
-      }
-    }
-  }
+type NetworkParts = {
+  readonly broker: MqttBroker;
+  readonly queue: AdmissionQueue;
+  readonly pool: VerifyPool;
+  readonly orderer: LaneOrderer;
+  readonly watch: RegistryWatch;
+  readonly stuck: Promise<never>;
+};
+
+function composeDelivery(base: Base): Delivery {
+  const { config, clock, logger, metrics, site, ledger, lane, line } = base;
+  return new Delivery({
+    lane,
+    gatewayChain: site.gatewayChain,
+    send: (device, kind, payload) => line.broker?.send(device, kind, payload) ?? false,
+    isOnline: (device) => line.broker?.isOnline(device) ?? false,
+    channelConsistency: (size1, size2) => ledger.consistency(size1, size2),
+    checkpointAhead: (device, checkpoint) => {
+      metrics.refused("CHANNEL_BEHIND_DEVICE");
+      logger.error(
+        { event: "channel.behind", device, size: checkpoint.size.toString() },
+        "a device knows a newer checkpoint than this site: it was restored; run tamga-gateway restore",
+      );
+    },
+    clock,
+    provisionalWaitMs: config.ingest.provisional_wait,
+  });
+}
+
+function composeOrderer(base: Base, delivery: Delivery): LaneOrderer {
+  const { config, clock, logger, site, ledger, lane, registry } = base;
+  return new LaneOrderer({
+    lane,
+    ledger,
+    registry,
+    gateway: config.gateway,
+    gatewayChain: site.gatewayChain,
+    sealed: (from, to) => delivery.sealed(from, to),
+    clock,
+    logger: logger.child({ component: "orderer" }),
+    orderEveryMs: config.ledger.order_every,
+    retryAfterMs: config.ledger.retry_after,
+  });
+}
+
+function composeQueue(
+  base: Base,
+  { delivery, orderer }: { readonly delivery: Delivery; readonly orderer: LaneOrderer },
+): AdmissionQueue {
+  const { config, clock, lane, metrics } = base;
+  return new AdmissionQueue({
+    admit: (batch) => lane.admit(batch),
+    committed: (batch) => {
+      countAdmitted(metrics, batch);
+      delivery.admitted(batch);
+      orderer.notify();
+    },
+    clock,
+    waitMs: config.ingest.commit_wait,
+  });
+}
+
+function composeWatch(base: Base, orderer: LaneOrderer): RegistryWatch {
+  const { clock, registry, line, metrics } = base;
+  const watch: RegistryWatch = new RegistryWatch({
+    registry,
+    changed: () => {
+      // A revocation is also a transaction that waits for the ledger.
+      orderer.notify();
+      const cut = line.broker?.cutOff((device) => !watch.maySign(device)) ?? 0;
+      for (let i = 0; i < cut; i++) metrics.refused("CLIENT_REVOKED");
+    },
+    clock,
+  });
+  return watch;
+}
+
+function composeIngest(
+  base: Base,
+  parts: {
+    readonly delivery: Delivery;
+    readonly queue: AdmissionQueue;
+    readonly watch: RegistryWatch;
+    readonly pool: VerifyPool;
+    readonly stuck: (error: OperationalError) => void;
+  },
+): Ingest {
+  const { clock, metrics, site, registry, line } = base;
+  const { delivery, queue, watch, pool, stuck } = parts;
+  return new Ingest({
+    pool,
+    admit: (admission) => queue.add(admission),
+    keysOf: (device) => watch.keysOf(device),
+    have: async (access, payload) => delivery.have(access.device, payload),
+    renew: async ({ device }, payload) => {
+      const request = { device, payload, now: clock.now() };
+      const renewed = await renewOverLine({ ca: site.ca, registry }, siteFacts(base), request);
+      watch.forget();
+      if (!renewed.ok) metrics.refused(renewed.fault.code);
+      else line.broker?.send(device, "certificate", encodeCertificateMessage(renewed.value));
+    },
+    clock,
+    stuck,
+  });
+}
+
+function composeBroker(
+  base: Base,
+  { delivery, ingest }: { readonly delivery: Delivery; readonly ingest: Ingest },
+): Promise<MqttBroker> {
+  const { config, clock, logger, metrics, site, registry } = base;
+  return MqttBroker.create({
+    channel: config.channel,
+    tls: site.tls,
+    certificate: (fingerprint) => registry.tls(fingerprint),
+    deliver: (access, kind, payload) => ingest.deliver(access, kind, payload),
+    online: ({ device }) => logger.info({ event: "device.online", device }, "device online"),
+    offline: (device) => {
+      delivery.offline(device);
+      logger.info({ event: "device.offline", device }, "device offline");
+    },
+    refused: metrics.refused,
+    clock,
+    logger: logger.child({ component: "broker" }),
+  });
 }

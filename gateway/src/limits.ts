@@ -34,6 +34,10 @@ export const connectMsMax = 10_000;
 /** How long one packet may take to arrive, and one statement to be checked and committed. */
 export const packetMsMax = 60_000;
 export const commitMsMax = 20_000;
+/** How long a device may leave its downlink unread once the socket is full. */
+export const downlinkMsMax = 30_000;
+/** How often the running gateway looks for what the `devices` commands wrote. */
+export const registryLookMs = 1_000;
 /** Enrolment requests that wait for an operator; keys of one device. */
 export const enrolmentsPendingMax = 64;
 export const keysPerDeviceMax = 4;

@@ -1,6 +1,7 @@
 /** Prometheus metrics of the gateway: base units, closed sets of labels. */
 
 import { Counter, Gauge, Registry } from "prom-client";
+import type { AdmittedBatch } from "./ingest/admission-queue.ts";
 import { refusalsCountedMax } from "./limits.ts";
 
 export type GatewayMetrics = ReturnType<typeof createMetrics>;
@@ -66,4 +67,18 @@ export function createMetrics() {
       gauge("quarantine_bytes", "Bytes of refused messages kept.", sources.quarantineBytes);
     },
   };
+}
+
+/** Counts what became of a committed batch. */
+export function countAdmitted(metrics: GatewayMetrics, batch: AdmittedBatch): void {
+  for (const { admission, admitted } of batch) {
+    if (admitted.outcome === "duplicate") metrics.duplicates.inc();
+    else if (admitted.outcome === "rejected") metrics.rejections.inc();
+    else {
+      metrics.statements.inc();
+      if (admission.kind === "statement" && admission.type === "bundle") {
+        metrics.readings.inc(admission.range.count);
+      }
+    }
+  }
 }

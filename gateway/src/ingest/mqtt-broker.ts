@@ -11,10 +11,14 @@ import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { DownlinkKind, UplinkKind } from "@tamga/ledger-core/wire/topic";
 import { downlinkTopic } from "@tamga/ledger-core/wire/topic";
-import type { AuthenticateError, Client } from "aedes";
+import type { Client } from "aedes";
 import { Aedes } from "aedes";
-
-import { bytesInFlightMax, bytesInFlightPerDeviceMax, connectMsMax } from "../limits.ts";
+import {
+  bytesInFlightMax,
+  bytesInFlightPerDeviceMax,
+  connectMsMax,
+  downlinkMsMax,
+} from "../limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { ClientAccess, KnownCertificate } from "./client-access.ts";
 import { admitClient, admitPublish, admitSubscribe } from "./client-access.ts";
@@ -57,6 +61,8 @@ export class MqttBroker {
   readonly #front: TlsFront;
   readonly #budget: ByteBudget;
   readonly #lines = new WeakMap<Client, Line>();
+  /** Everybody who was let in, subscribed or not. */
+  readonly #admitted = new Set<Client>();
   readonly #online = new Map<Identifier, Client>();
 
   private constructor(options: BrokerOptions, aedes: Aedes) {
@@ -79,7 +85,13 @@ export class MqttBroker {
     const aedes = await Aedes.createBroker({
       connectTimeout: connectMsMax,
       maxClientsIdLength: 64,
-      preConnect: (client, packet, done) => broker().#preConnect(client, packet, done),
+      // A client that does not read what it is sent is cut off, not remembered.
+      drainTimeout: downlinkMsMax,
+      preConnect: (client, packet, done) => {
+        broker().#judge(client, packet);
+        done(null, true);
+      },
+      // CONNACK return code 5, not authorized, and the line is cut.
       authenticate: (client, _user, _password, done) => done(null, broker().#lines.has(client)),
       authorizePublish: (client, packet, done) => broker().#publish(client, packet, done),
       authorizeSubscribe: (client, subscription, done) => {
@@ -138,9 +150,14 @@ export class MqttBroker {
     return this.#online.has(device);
   }
 
-  /** Cuts a device off, e.g. when it was revoked. */
-  disconnect(device: Identifier): void {
-    this.#online.get(device)?.conn.destroy();
+  /** Cuts off the devices that `judge` names, e.g. revoked ones. @returns how many connections. */
+  cutOff(judge: (device: Identifier) => boolean): number {
+    const cut = [...this.#admitted].filter((client) => {
+      const line = this.#lines.get(client);
+      return line !== undefined && judge(line.access.device);
+    });
+    for (const client of cut) client.conn.destroy();
+    return cut.length;
   }
 
   async close(): Promise<void> {
@@ -148,11 +165,8 @@ export class MqttBroker {
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
-  #preConnect(
-    client: Client,
-    packet: ConnectPacket,
-    done: (error: Error | null, success: boolean) => void,
-  ): void {
+  /** Answered at `authenticate`: only there does aedes send a CONNACK that refuses. */
+  #judge(client: Client, packet: ConnectPacket): void {
     const { channel, clock } = this.#options;
     const socket = client.conn;
     const judged = admitClient(
@@ -166,11 +180,11 @@ export class MqttBroker {
     );
     if (!judged.ok) {
       this.#options.refused(judged.fault.code);
-      done(accessError(judged.fault.code), false);
       return;
     }
     this.#lines.set(client, { access: judged.value, subscribed: false });
-    done(null, true);
+    this.#admitted.add(client);
+    socket.once("close", () => this.#admitted.delete(client));
   }
 
   #publish(client: Client | null, packet: PublishPacket, done: Done): void {
@@ -227,11 +241,6 @@ export class MqttBroker {
     this.#online.delete(line.access.device);
     this.#options.offline(line.access.device);
   }
-}
-
-/** aedes answers CONNECT with return code 5, not authorized. */
-function accessError(code: string): AuthenticateError {
-  return Object.assign(new Error(code), { returnCode: 5 });
 }
 
 function isTls(socket: unknown): socket is TLSSocket {

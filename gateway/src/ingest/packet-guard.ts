@@ -11,8 +11,8 @@ export type PacketFault = {
   readonly declared: number;
 };
 
-/** What a chunk held: the largest packet that is still open after it, by its declared bytes; or 0. */
-export type PacketProgress = { readonly openBytes: number };
+/** The packet that is still open after a chunk: its declared bytes, or 0; and which one of the line it is. */
+export type PacketProgress = { readonly openBytes: number; readonly packet: number };
 
 export class PacketGuard {
   readonly #packetBytesMax: number;
@@ -21,6 +21,7 @@ export class PacketGuard {
   /** Bytes of the current packet's body that have not come by yet. */
   #left = 0;
   #declared = 0;
+  #packet = 0;
   /** Digits of a length that was cut: value so far, and its next factor; factor 0 means none. */
   #length = 0;
   #factor = 0;
@@ -58,7 +59,7 @@ export class PacketGuard {
       const judged = this.#open();
       if (judged !== undefined) return err(judged);
     }
-    return ok({ openBytes: this.#left > 0 ? this.#declared : 0 });
+    return ok({ openBytes: this.#left > 0 ? this.#declared : 0, packet: this.#packet });
   }
 
   #open(): PacketFault | undefined {
@@ -71,6 +72,7 @@ export class PacketGuard {
     this.#factor = 0;
     this.#left = declared;
     this.#declared = declared;
+    this.#packet++;
     return undefined;
   }
 }

@@ -22,6 +22,7 @@ import {
 import type { ByteBudget } from "./byte-budget.ts";
 import type { KnownCertificate } from "./client-access.ts";
 import { ConnectionGate } from "./connection-gate.ts";
+import { OpenPacket } from "./open-packet.ts";
 import { PacketGuard } from "./packet-guard.ts";
 
 export type TlsFrontOptions = {
@@ -134,31 +135,21 @@ export class TlsFront {
   /** Judges every chunk as the broker takes it off the socket: no copy, no second buffer. */
   #guard(socket: TLSSocket, device: Identifier): void {
     const guard = new PacketGuard({ packetBytesMax, connectBytesMax });
-    const { budget, clock } = this.#options;
-    let reserved = 0;
-    let deadline = new AbortController();
-    const reserve = (bytes: number): boolean => {
-      if (bytes === reserved) return true;
-      budget.give(device, reserved);
-      reserved = budget.take(device, bytes) ? bytes : 0;
-      deadline.abort();
-      if (reserved > 0) {
-        deadline = new AbortController();
-        clock.sleep(packetMsMax, { signal: deadline.signal }).then(
-          () => this.#cut(socket, "MQTT_PACKET_TOO_SLOW"),
-          () => undefined,
-        );
-      }
-      return reserved === bytes;
-    };
-    socket.on("close", () => reserve(0));
+    const open = new OpenPacket({
+      take: (bytes) => this.#options.budget.take(device, bytes),
+      give: (bytes) => this.#options.budget.give(device, bytes),
+      late: () => this.#cut(socket, "MQTT_PACKET_TOO_SLOW"),
+      clock: this.#options.clock,
+      msMax: packetMsMax,
+    });
+    socket.on("close", () => open.close());
     const read = socket.read.bind(socket);
     socket.read = (size?: number) => {
       const chunk: Buffer | null = read(size);
       if (chunk === null) return null;
       const judged = guard.push(chunk);
       if (!judged.ok) return this.#cut(socket, judged.fault.code);
-      if (!reserve(judged.value.openBytes)) return this.#cut(socket, "BYTES_IN_FLIGHT_FULL");
+      if (!open.follow(judged.value)) return this.#cut(socket, "BYTES_IN_FLIGHT_FULL");
       return chunk;
     };
   }
