@@ -1,4 +1,4 @@
-/** The tables of `lane.db`, apart from the logs' own. Integers are numbers below 2^53 but for sequences. */
+/** The tables of `lane.db`, apart from the logs' own. All integers but sequences are below 2^53. */
 
 import { assert } from "@tamga/ledger-core/base/assert";
 import { laneIncarnationsMax } from "../limits.ts";
