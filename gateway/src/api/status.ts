@@ -14,6 +14,8 @@ export type GatewayStatus = {
   readonly trustDigest: string;
   readonly mqttPort: number;
   readonly bodyCopies: 1;
+  /** Of the lane's own connection: journal "wal" and synchronous 2 (FULL) or 3 (EXTRA). */
+  readonly durability: ReturnType<SqliteLane["durability"]>;
   readonly ledger: LedgerStatus;
   readonly lane: {
     readonly origin: string;
@@ -61,6 +63,7 @@ export function readStatus(sources: StatusSources): GatewayStatus {
     trustDigest: sources.trustDigest,
     mqttPort: sources.mqttPort(),
     bodyCopies: 1,
+    durability: lane.durability(),
     ledger: ledger.status(),
     lane: { origin: lane.origin, size: Number(size), orderedSize: Number(orderedSize), ...counts },
     devices: registry.list().map((device) => ({

@@ -57,10 +57,22 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
   }
 }
 
-/** Throws DATABASE_NOT_DURABLE unless a commit reaches the disk before it returns. */
-export function requireDurable(database: Database): void {
+/** What this very connection does at a commit: `PRAGMA synchronous` is not a property of the file. */
+export type Durability = {
+  readonly journal: string;
+  /** 0 OFF, 1 NORMAL, 2 FULL, 3 EXTRA. */
+  readonly synchronous: number;
+};
+
+export function durabilityOf(database: Database): Durability {
   const journal = String(database.pragma("journal_mode", { simple: true }));
   const synchronous = Number(database.pragma("synchronous", { simple: true }));
+  return { journal, synchronous };
+}
+
+/** Throws DATABASE_NOT_DURABLE unless a commit reaches the disk before it returns. */
+export function requireDurable(database: Database): void {
+  const { journal, synchronous } = durabilityOf(database);
   if (journal === "wal" && synchronous >= synchronousFull) return;
   throw new OperationalError(
     "DATABASE_NOT_DURABLE",
