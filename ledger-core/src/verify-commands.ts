@@ -1,0 +1,190 @@
+/** What each command of `tamga-verify` judges and says; files are read here and nowhere else. */
+
+import { closeSync, openSync, readSync } from "node:fs";
+import { concat, fromBase64, fromUtf8, toHex } from "./base/bytes.ts";
+import { OperationalError } from "./base/operational-error.ts";
+import { nodeCrypto } from "./daemon/node-crypto.ts";
+import type { ConsistencyClaim } from "./log/consistency-proof.ts";
+import { verifyConsistency } from "./log/consistency-proof.ts";
+import type { InclusionClaim } from "./log/inclusion-proof.ts";
+import { verifyInclusion } from "./log/inclusion-proof.ts";
+import { treeHasher } from "./log/leaf-hash.ts";
+import { noteBytesMax } from "./log/limits.ts";
+import { formatTime } from "./receipt/civil-time.ts";
+import { describeReceipt } from "./receipt/describe-receipt.ts";
+import type { ExplainedFault, Language } from "./receipt/explain-fault.ts";
+import { causeOf, explainFault } from "./receipt/explain-fault.ts";
+import type { Receipt } from "./receipt/receipt.ts";
+import { parseReceipt } from "./receipt/receipt.ts";
+import type { JsonValue } from "./receipt/receipt-view.ts";
+import { toJson, viewReceipt, viewSeal } from "./receipt/receipt-view.ts";
+import type { TrustPolicy } from "./receipt/trust-policy.ts";
+import { parseTrustPolicy } from "./receipt/trust-policy-file.ts";
+import { verifyGateway } from "./receipt/verify-gateway.ts";
+import { verifyReceipt } from "./receipt/verify-receipt.ts";
+import { verifySealedNote } from "./receipt/verify-seal.ts";
+import { parseIdentifier } from "./wire/identifier.ts";
+import {
+  certificateBytesMax,
+  chainLengthMax,
+  receiptBytesMax,
+  trustPolicyBytesMax,
+} from "./wire/limits.ts";
+
+export type OutputOptions = { readonly json?: boolean; readonly lang: Language };
+
+/** A verdict in both forms: lines for people, one object for `--json`. */
+export type Judgement = {
+  readonly valid: boolean;
+  readonly lines: readonly string[];
+  readonly object: JsonValue;
+};
+
+const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
+
+/** Throws FILE_UNREADABLE; everything else is a verdict. */
+export function judgeReceiptFile(
+  file: string,
+  options: OutputOptions & { readonly trust: string; readonly provisional?: string },
+): Judgement {
+  const bytes = readBounded(file, receiptBytesMax);
+  const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
+  if (!policy.ok) return invalid(policy.fault, options);
+  const receipt = parseReceipt(bytes);
+  if (!receipt.ok) return invalid(receipt.fault, options);
+  const gateway = readGateway(policy.value, receipt.value, options.provisional);
+  if (gateway?.ok === false) return invalid(gateway.fault, options);
+  const verified = verifyReceipt(nodeCrypto, policy.value, receipt.value, {
+    ...(gateway && { provisionalUnder: gateway.value }),
+  });
+  if (!verified.ok) return invalid(verified.fault, options);
+  return {
+    valid: true,
+    lines: describeReceipt(sha256, verified.value, options.lang),
+    object: viewReceipt(sha256, verified.value),
+  };
+}
+
+/** A bare checkpoint may carry lines of others, e.g. witnesses; they are passed over. */
+export function judgeCheckpointFile(
+  file: string,
+  options: OutputOptions & { readonly trust: string },
+): Judgement {
+  const note = fromUtf8(readBounded(file, noteBytesMax));
+  const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
+  if (!policy.ok) return invalid(policy.fault, options);
+  if (note === undefined)
+    return invalid({ code: "SEAL_NOTE_MALFORMED", cause: { code: "NOTE_NOT_UTF8" } }, options);
+  const sealed = verifySealedNote(nodeCrypto, policy.value, note, { otherSigners: "ignore" });
+  if (!sealed.ok) return invalid(sealed.fault, options);
+  const { head, cosignatures, notAfter } = sealed.value;
+  const zh = options.lang === "zh";
+  return {
+    valid: true,
+    lines: [
+      zh
+        ? `有效：日志 ${head.origin} 的检查点，大小 ${head.size}`
+        : `VALID: checkpoint of ${head.origin} at size ${head.size}`,
+      `${zh ? "根：" : "Root: "}${toHex(head.root)}`,
+      ...cosignatures.map(({ validator, organisation, at }) =>
+        zh
+          ? `联署：${validator}（${organisation}），${formatTime(at)}`
+          : `Cosigned by ${validator} (${organisation}) at ${formatTime(at)}`,
+      ),
+      zh ? `最迟存在于：${formatTime(notAfter)}` : `Existed no later than: ${formatTime(notAfter)}`,
+    ],
+    object: viewSeal(sealed.value),
+  };
+}
+
+export function judgeInclusion(
+  proof: Omit<InclusionClaim, "treeSize" | "leafHash"> & {
+    readonly size: bigint;
+    readonly leaf: InclusionClaim["leafHash"];
+    readonly root: InclusionClaim["leafHash"];
+  },
+  options: OutputOptions,
+): Judgement {
+  const { leafIndex, size: treeSize, leaf: leafHash, root, path } = proof;
+  const verified = verifyInclusion(hasher, { leafIndex, treeSize, leafHash, root, path });
+  if (!verified.ok) return invalid(verified.fault, options);
+  return valid(
+    options.lang === "zh"
+      ? `有效：该叶位于大小为 ${treeSize} 的树的第 ${leafIndex} 号位置。`
+      : `VALID: the leaf is in the tree of size ${treeSize} at index ${leafIndex}.`,
+  );
+}
+
+export function judgeConsistency(claim: ConsistencyClaim, options: OutputOptions): Judgement {
+  const { size1, size2, root1, root2, path } = claim;
+  const verified = verifyConsistency(hasher, { size1, size2, root1, root2, path });
+  if (!verified.ok) return invalid(verified.fault, options);
+  return valid(
+    options.lang === "zh"
+      ? `有效：大小为 ${size2} 的树由大小为 ${size1} 的树增长而来。`
+      : `VALID: the tree of size ${size2} grew out of the tree of size ${size1}.`,
+  );
+}
+
+function valid(sentence: string): Judgement {
+  return { valid: true, lines: [sentence], object: { valid: true } };
+}
+
+/** The plain sentence and the code; the object also has the fault's facts and the cause's code. */
+function invalid(fault: ExplainedFault, { lang }: OutputOptions): Judgement {
+  const sentence = explainFault(fault, lang);
+  const cause = causeOf(fault);
+  const { code } = fault;
+  const codes = cause === undefined ? code : `${code}, ${cause}`;
+  return {
+    valid: false,
+    lines: [lang === "zh" ? `无效：${sentence} [${codes}]` : `INVALID: ${sentence} [${codes}]`],
+    object: { valid: false, code, sentence, fault: toJson(fault) },
+  };
+}
+
+/** The gateway whose lane a provisional receipt names, under the chain that the caller gave. */
+function readGateway(
+  policy: TrustPolicy,
+  receipt: Receipt,
+  file: string | undefined,
+): ReturnType<typeof verifyGateway> | undefined {
+  if (file === undefined || receipt.final !== undefined) return undefined;
+  const gateway = parseIdentifier(receipt.lane.origin.split("/")[2] ?? "");
+  if (!gateway.ok) return { ok: false, fault: { code: "GATEWAY_NAME_MISMATCH" } };
+  const pem = fromUtf8(readBounded(file, 2 * chainLengthMax * certificateBytesMax)) ?? "";
+  const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g);
+  const chain = [...blocks].map((block) => fromBase64((block[1] ?? "").replace(/\s/g, "")));
+  return verifyGateway(nodeCrypto, policy, {
+    gateway: gateway.value,
+    chain: chain.map((der) => der ?? new Uint8Array(0)),
+  });
+}
+
+/** At most one byte past the limit, so that whoever judges the bytes sees that they are too many. */
+function readBounded(file: string, limit: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  try {
+    const descriptor = file === "-" ? 0 : openSync(file, "r");
+    try {
+      while (total <= limit) {
+        const buffer = new Uint8Array(Math.min(65_536, limit + 1 - total));
+        const count = readSync(descriptor, buffer);
+        if (count === 0) break;
+        parts.push(buffer.subarray(0, count));
+        total += count;
+      }
+    } finally {
+      if (descriptor !== 0) closeSync(descriptor);
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new OperationalError("FILE_UNREADABLE", `The file ${file} cannot be read: ${reason}`, {
+      cause,
+    });
+  }
+  return concat(...parts);
+}
+
+const sha256 = nodeCrypto.sha256;
