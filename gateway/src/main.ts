@@ -14,6 +14,7 @@ import { composeGateway } from "./compose.ts";
 import { readGatewayConfig } from "./config.ts";
 import { addDevicesCommand } from "./devices-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
+import { addRestoreCommand } from "./restore-command.ts";
 import { readAddress } from "./site/address.ts";
 import { sitePaths } from "./site/site.ts";
 
@@ -34,6 +35,7 @@ async function main(): Promise<ExitCode> {
       exitCode = await run(where());
     });
   addDevicesCommand(program, where);
+  addRestoreCommand(program, where);
   addDoctorCommand(program, where, (code) => {
     exitCode = code;
   });
