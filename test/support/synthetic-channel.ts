@@ -1,6 +1,7 @@
 /**
  * A whole channel in memory for tests: organisations, validators, one gateway with its lane, devices, and
- * the channel's log. It issues true receipts, and lets a test reach in to make false ones.
+ * the channel's log. It issues true receipts, and lets a test reach in to make false ones. It is one long
+ * class, since each of its parts signs another.
  */
 
 import { present } from "@tamga/ledger-core/base/assert";

@@ -13,11 +13,11 @@ import { err, ok } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import type { ConsistencyFault } from "../log/consistency-proof.ts";
 import { verifyConsistency } from "../log/consistency-proof.ts";
-import type { InclusionFault, InclusionPathFault } from "../log/inclusion-proof.ts";
-import { rootFromInclusion, verifyInclusion } from "../log/inclusion-proof.ts";
+import type { InclusionPathFault } from "../log/inclusion-proof.ts";
+import { rootFromInclusion } from "../log/inclusion-proof.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import { identityOf } from "../wire/cose.ts";
-import type { BundleClaims, DeviceClaims } from "../wire/device-claims.ts";
+import type { DeviceClaims } from "../wire/device-claims.ts";
 import { parseDeviceClaims } from "../wire/device-claims.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
 import type { RejectionClaims } from "../wire/gateway-claims.ts";
@@ -25,17 +25,16 @@ import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import type { LogHead } from "../wire/log-signature.ts";
 import { verifyLogSignature } from "../wire/log-signature.ts";
-import type { Reading, ReadingFault } from "../wire/reading.ts";
-import { parseReading } from "../wire/reading.ts";
-import { saltedLeaf } from "../wire/salted-leaf.ts";
 import type { ParsedStatement, SignatureFault, StatementFault } from "../wire/statement.ts";
 import { parseStatement, verifyStatement } from "../wire/statement.ts";
 import type { ChainFault, ValidityNote } from "./certificate-chain.ts";
 import { verifyChain } from "./certificate-chain.ts";
 import type { KeyKind } from "./certificate-names.ts";
 import { isCertificateOf, keyKindOf } from "./certificate-names.ts";
-import type { DisclosedReading, Receipt } from "./receipt.ts";
+import type { Receipt } from "./receipt.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
+import type { DisclosureFault, VerifiedReading } from "./verify-disclosure.ts";
+import { verifyDisclosure } from "./verify-disclosure.ts";
 import type { VerifiedGateway } from "./verify-gateway.ts";
 import type { LaneHeadFault, VerifiedLaneHead } from "./verify-lane-head.ts";
 import { verifyLaneHead } from "./verify-lane-head.ts";
@@ -71,7 +70,7 @@ export type VerifiedReceipt = Brand<
     /** SHA-256 of the statement's Sig_structure. */
     readonly identity: Digest;
     readonly signer: VerifiedSigner;
-    readonly reading?: { readonly index: number; readonly reading: Reading };
+    readonly reading?: VerifiedReading;
     readonly gateway: VerifiedGateway;
     readonly lane: LogHead & { readonly index: bigint };
     /** Absent in a provisional receipt: then the gateway alone vouches for time and order. */
@@ -82,6 +81,7 @@ export type VerifiedReceipt = Brand<
 
 export type ReceiptFault =
   | LaneHeadFault
+  | DisclosureFault
   | RevocationFault
   | { readonly code: "RECEIPT_NOT_FINAL" }
   | { readonly code: "RECEIPT_STATEMENT_MALFORMED"; readonly cause: StatementFault | FieldFault }
@@ -93,9 +93,6 @@ export type ReceiptFault =
   | { readonly code: "RECEIPT_CHAIN_BAD"; readonly cause: ChainFault }
   | { readonly code: "RECEIPT_NAME_MISMATCH" }
   | { readonly code: "RECEIPT_SIGNATURE_WRONG"; readonly cause: SignatureFault }
-  | { readonly code: "RECEIPT_READING_UNEXPECTED" }
-  | { readonly code: "RECEIPT_READING_NOT_IN_BUNDLE"; readonly cause: InclusionFault }
-  | { readonly code: "RECEIPT_READING_MALFORMED"; readonly cause: ReadingFault }
   | { readonly code: "RECEIPT_CONSISTENCY_MISSING" }
   | { readonly code: "RECEIPT_CONSISTENCY_UNEXPECTED" }
   | { readonly code: "RECEIPT_CONSISTENCY_WRONG"; readonly cause: ConsistencyFault };
@@ -137,7 +134,7 @@ export function verifyReceipt(
     at: head?.seal.notAfter,
   });
   if (!signer.ok) return signer;
-  const reading = verifyReading(crypto, claims.value, receipt.disclosed);
+  const reading = verifyDisclosure(crypto, claims.value, receipt.disclosed);
   if (!reading.ok) return reading;
   const final = verifyFinality(crypto, { receipt, head, statement, claims: claims.value });
   if (!final.ok) return final;
@@ -244,32 +241,6 @@ function verifySigner(
   if (!signed.ok) return err({ code: "RECEIPT_SIGNATURE_WRONG", cause: signed.fault });
   const keyKind = keyKindOf(leaf);
   return ok({ role, name, organisation, ...(keyKind && { keyKind }), validityNotes });
-}
-
-/** The disclosed reading, if there is one, in the bundle's root. */
-function verifyReading(
-  crypto: CryptoPort,
-  claims: DeviceClaims | RejectionClaims,
-  disclosed: DisclosedReading | undefined,
-): Result<VerifiedReceipt["reading"] | undefined, ReceiptFault> {
-  if (disclosed === undefined) return ok(undefined);
-  if (claims.kind !== "bundle") return err({ code: "RECEIPT_READING_UNEXPECTED" });
-  const included = verifyInBundle(crypto, claims, disclosed);
-  if (!included.ok) return err({ code: "RECEIPT_READING_NOT_IN_BUNDLE", cause: included.fault });
-  const reading = parseReading(disclosed.reading);
-  if (!reading.ok) return err({ code: "RECEIPT_READING_MALFORMED", cause: reading.fault });
-  return ok({ index: disclosed.index, reading: reading.value });
-}
-
-function verifyInBundle(crypto: CryptoPort, claims: BundleClaims, disclosed: DisclosedReading) {
-  const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
-  return verifyInclusion(treeHasher(sha256), {
-    leafIndex: BigInt(disclosed.index),
-    treeSize: BigInt(claims.position.range.count),
-    leafHash: saltedLeaf(sha256, disclosed.salt, disclosed.reading),
-    path: disclosed.path,
-    root: claims.root,
-  });
 }
 
 /** That the key was not revoked, and that the statement was made after the checkpoint it names. */
