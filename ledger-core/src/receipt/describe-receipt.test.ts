@@ -59,7 +59,9 @@ test("says of a meter reading all that it proves", () => {
     `Trust policy: ${digest} (compare it out of band)`,
   ])
     expect(text).toContain(line);
-  expect(text.some((line) => line.startsWith("Verified: the reading is in the signed bundle")));
+  expect(
+    text.some((line) => line.startsWith("Verified: the reading is in the signed bundle")),
+  ).toBe(true);
   expect(text).toContain(
     "Not verified: what software the device ran (no attestation); " +
       "whether the key was revoked after checkpoint 2.",
