@@ -9,6 +9,7 @@ import { createLogger } from "@tamga/ledger-core/daemon/logger";
 import { notifyEnvironment, SdNotify } from "@tamga/ledger-core/daemon/sd-notify";
 import { runServices } from "@tamga/ledger-core/daemon/service";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { watchdogServices } from "@tamga/ledger-core/daemon/watchdog-service";
 import { Command, CommanderError } from "commander";
 import { composeGateway } from "./compose.ts";
 import { readGatewayConfig } from "./config.ts";
@@ -74,13 +75,14 @@ async function run(where: Where): Promise<ExitCode> {
   const config = readGatewayConfig(where);
   const logger = createLogger({ daemon: "tamga-gateway", level: config.log_level });
   const clock = new SystemClock();
-  const systemd = new SdNotify(notifyEnvironment(), logger.child({ component: "systemd" }));
+  const environment = notifyEnvironment();
+  const systemd = new SdNotify(environment, logger.child({ component: "systemd" }));
   const services = composeGateway(config, {
     clock,
     logger,
     ready: (address) => logger.info({ event: "gateway.listening", ...address }, "listening"),
   });
-  return runServices(services, {
+  return runServices([...services, ...watchdogServices(environment, { systemd, clock })], {
     clock,
     logger,
     onReady: () => systemd.ready(),
