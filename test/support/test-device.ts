@@ -161,7 +161,12 @@ export class TestDevice {
 
   /** The newest verified answer about a statement. */
   answerTo(made: Made): Answer | undefined {
-    return this.#answers.get(toHex(made.identity));
+    return this.answerOf(made.identity);
+  }
+
+  /** The same by identity, or by the digest of what could not be read. */
+  answerOf(identity: Digest): Answer | undefined {
+    return this.#answers.get(toHex(identity));
   }
 
   /** Waits for a verified answer of this kind, or for one that says more. */
@@ -187,6 +192,11 @@ export class TestDevice {
       if (found !== undefined) return found;
       await arrival(this.#arrived, signal);
     }
+  }
+
+  /** Waits for the next message from the gateway. */
+  untilMore(timeoutMs = 10_000): Promise<void> {
+    return arrival(this.#arrived, AbortSignal.timeout(timeoutMs));
   }
 
   /** Resolves when the broker has cut the line. */
