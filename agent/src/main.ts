@@ -6,14 +6,30 @@ import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
 import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { Command, CommanderError } from "commander";
 import { addDecodeCommand } from "./decode.ts";
+import { addEnrolCommand } from "./enrol-command.ts";
+import { run } from "./run.ts";
+import { addStatusCommand } from "./status-command.ts";
+import { agentVersion } from "./version.ts";
 
 await runMain(main);
 
 async function main(): Promise<ExitCode> {
   const program = new Command("tamga-agent")
     .description("reads meters and RFID readers and signs what they say")
+    .version(agentVersion)
     .exitOverride();
   addDecodeCommand(program);
+  addEnrolCommand(program);
+  addStatusCommand(program);
+  program
+    .command("run")
+    .description("read, sign, store and deliver, until told to stop")
+    .option("--config <file>", "configuration")
+    .option("--data <dir>", "data directory; its agent.toml is the configuration")
+    .option("--events", "print a line of JSON for each step of each reading on stdout")
+    .action(async (options: Parameters<typeof run>[0]) => {
+      process.exitCode = await run(options);
+    });
   try {
     await program.parseAsync();
   } catch (error) {

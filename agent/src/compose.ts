@@ -1,0 +1,262 @@
+/** The agent's parts list: the one place that knows ports and what implements them. */
+
+import { randomBytes } from "node:crypto";
+import { rmSync } from "node:fs";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Logger } from "@tamga/ledger-core/daemon/logger";
+import { createHttpServer } from "@tamga/ledger-core/daemon/metrics-server";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { NotifyEnvironment } from "@tamga/ledger-core/daemon/sd-notify";
+import { SdNotify } from "@tamga/ledger-core/daemon/sd-notify";
+import type { Service } from "@tamga/ledger-core/daemon/service";
+import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
+import { ensureDir, lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import { bootId, clockQuality as lookAtClock } from "@tamga/ledger-core/daemon/system-clock";
+import { watchdogServices } from "@tamga/ledger-core/daemon/watchdog-service";
+import type { EventSink } from "./agent-event.ts";
+import type { AgentStatus } from "./agent-status.ts";
+import { healthChecks } from "./agent-status.ts";
+import { cachedClockQuality } from "./cached-clock-quality.ts";
+import type { AgentConfig } from "./config.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
+import type { DeviceRecord } from "./identity/device-identity.ts";
+import { DeviceIdentity } from "./identity/device-identity.ts";
+import { createLink } from "./link/create-link.ts";
+import { createMetrics } from "./metrics.ts";
+import { outboxMigrations } from "./outbox/outbox-schema.ts";
+import { SqliteOutbox } from "./outbox/sqlite-outbox.ts";
+import { openSigner } from "./signer/open-signer.ts";
+import { renderStatusPage } from "./status-page.ts";
+import { StatusReporter } from "./status-reporter.ts";
+import { StreamSource } from "./stream-source.ts";
+import { Downlink } from "./uplink/downlink.ts";
+import { GatewayChains } from "./uplink/gateway-chains.ts";
+import { MqttUplink } from "./uplink/mqtt-uplink.ts";
+import type { UplinkAddress } from "./uplink/uplink-uri.ts";
+import { parseUplinkUri } from "./uplink/uplink-uri.ts";
+import { agentVersion } from "./version.ts";
+
+export type Surroundings = {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly notify: NotifyEnvironment;
+  /** Undefined where nobody wants a line for each reading. */
+  readonly events: EventSink | undefined;
+};
+
+export type Agent = {
+  /** In the order of opening. */
+  readonly services: readonly Service[];
+  readonly notify: SdNotify;
+  readonly status: () => AgentStatus;
+};
+
+/**
+ * Opens key, identity and outbox, and puts all together; nothing runs yet. Throws what the parts throw,
+ * and CONFIG_MISMATCH where the configuration names another device than the enrolment.
+ */
+export async function compose(config: AgentConfig, around: Surroundings): Promise<Agent> {
+  const { clock, logger, events } = around;
+  const dataDir = config.data_dir;
+  ensureDir(dataDir, 0o700);
+  await using opened = new AsyncDisposableStack();
+  const lock = lockDataDir(dataDir);
+  opened.defer(() => lock.release());
+  const signerLogger = logger.child({ component: "signer" });
+  const { key: uri, profile } = config;
+  const signer = await openSigner({ uri, profile, create: false, logger: signerLogger, clock });
+  opened.defer(() => signer.close());
+  const identity = await DeviceIdentity.load(dataDir, signer);
+  requireSame(config, identity.record);
+  const database = openDatabase(deviceFile(dataDir, "outbox"), { migrations: outboxMigrations });
+  opened.defer(() => {
+    database.close();
+  });
+
+  const failure = Promise.withResolvers<never>();
+  // Whoever waits for it comes later; until then it must not count as unhandled.
+  failure.promise.catch(() => undefined);
+  const wake: { call: () => void } = { call: () => undefined };
+  const outbox = new SqliteOutbox({
+    database,
+    config: {
+      quota: config.outbox.quota,
+      whenFull: config.outbox.when_full,
+      maxCount: config.bundle.max_count,
+      maxBytes: config.bundle.max_bytes,
+      journalAfterMs: config.outbox.journal_after,
+    },
+    address: identity.address,
+    signer,
+    clock,
+    sha256: nodeCrypto.sha256,
+    randomBytes: freshBytes,
+    onStatement: () => wake.call(),
+    onFailure: (error) => failure.reject(error),
+  });
+  opened.defer(() => outbox.close());
+
+  const clockQuality = cachedClockQuality(clock, () => lookAtClock(config.clock_source));
+  const chains = new GatewayChains(deviceFile(dataDir, "gatewayChains"));
+  const downlink = new Downlink({
+    crypto: nodeCrypto,
+    policy: identity.policy,
+    device: identity.address.device,
+    find: (incarnation, first) => outbox.find(incarnation, first),
+    checkpoint: outbox.checkpoint(),
+  });
+  for (const [gateway, chain] of chains.list()) downlink.rememberGateway(gateway, chain);
+  const uplink = new MqttUplink({
+    gateways: config.uplink.gateways ?? gatewaysOf(identity.record),
+    identity,
+    signer,
+    outbox,
+    downlink,
+    chains,
+    clock,
+    clockQuality,
+    logger: logger.child({ component: "uplink" }),
+    events: events ?? (() => undefined),
+  });
+  wake.call = () => uplink.wake();
+
+  const streams = config.stream.map(
+    (stream) =>
+      new StreamSource({
+        stream: stream.name,
+        protocol: stream.protocol,
+        emulated: stream.emulated,
+        link: createLink(stream.link),
+        limits: {
+          maxCount: config.bundle.max_count,
+          maxBytes: config.bundle.max_bytes,
+          maxAgeMs: stream.max_age ?? config.bundle.max_age,
+        },
+        outbox,
+        bootId: bootId(),
+        agentVersion,
+        randomBytes: freshBytes,
+        clock,
+        clockQuality,
+        events,
+        logger: logger.child({ component: "stream", stream: stream.name }),
+      }),
+  );
+  const heartbeats = new Heartbeats({
+    outbox,
+    runs: () => streams.flatMap(({ outboxRun }) => outboxRun ?? []),
+    everyMs: config.heartbeat_every,
+    clock,
+    clockQuality,
+    logger,
+  });
+  const reporter = new StatusReporter({
+    config,
+    clock,
+    clockQuality,
+    signer,
+    outbox,
+    uplink,
+    streams,
+  });
+  const status = () => reporter.status();
+  const notify = new SdNotify(around.notify, logger.child({ component: "systemd" }));
+  const http = httpService(config, { status, logger, events });
+  const held = opened.move();
+  const services: readonly Service[] = [
+    {
+      name: "outbox",
+      open: async () => undefined,
+      run: ({ signal }) => untilAborted(signal, failure.promise),
+      close: () => held.disposeAsync(),
+    },
+    {
+      name: "uplink",
+      open: async () => undefined,
+      run: (options) => uplink.run(options),
+      close: async () => undefined,
+    },
+    ...streams,
+    heartbeats,
+    http,
+    ...watchdogServices(around.notify, { systemd: notify, clock }),
+  ];
+  return { services, notify, status };
+}
+
+function httpService(
+  config: AgentConfig,
+  part: {
+    readonly status: () => AgentStatus;
+    readonly logger: Logger;
+    readonly events: EventSink | undefined;
+  },
+): Service {
+  const { status, logger, events } = part;
+  const server = createHttpServer({
+    host: config.http.host,
+    port: config.http.port,
+    allowRemote: config.http.allow_remote,
+    registry: createMetrics(status),
+    health: healthChecks(status),
+    routes: (routes) => {
+      routes.get("/status.json", (_request, reply) => reply.send(status()));
+      routes.get("/", (_request, reply) =>
+        reply.type("text/html; charset=utf-8").send(renderStatusPage(status())),
+      );
+    },
+  });
+  const addressFile = deviceFile(config.data_dir, "httpAddress");
+  return {
+    name: "http",
+    open: async () => {
+      const { host, port } = await server.listen();
+      const address = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+      // `status` finds the port here where the configuration leaves it open.
+      writeDeviceFile(config.data_dir, "httpAddress", `${address}\n`);
+      logger.info({ event: "http.listening", address }, "status page ready");
+      events?.({ event: "ready", http: address });
+    },
+    close: async () => {
+      rmSync(addressFile, { force: true });
+      await server.close();
+    },
+  };
+}
+
+/** Resolves when the signal aborts; rejects with what comes first. */
+function untilAborted(signal: AbortSignal, failure?: Promise<never>): Promise<void> {
+  const aborted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  return failure === undefined ? aborted : Promise.race([aborted, failure]);
+}
+
+function requireSame(config: AgentConfig, record: DeviceRecord): void {
+  if (config.device === record.device && config.channel === record.channel) return;
+  throw new OperationalError(
+    "CONFIG_MISMATCH",
+    `The configuration is for ${config.device} in ${config.channel}, but the data directory was ` +
+      `enrolled as ${record.device} in ${record.channel}: correct device and channel, or data_dir.`,
+    { details: { device: config.device, channel: config.channel } },
+  );
+}
+
+function gatewaysOf(record: DeviceRecord): readonly UplinkAddress[] {
+  return record.uplink.map((text) => {
+    const parsed = parseUplinkUri(text);
+    if (parsed.ok) return parsed.value;
+    throw new OperationalError(
+      "IDENTITY_UNREADABLE",
+      `device.json names a gateway that cannot be used (${text}): set uplink.gateways.`,
+      { details: { fault: parsed.fault.code } },
+    );
+  });
+}
+
+function freshBytes(length: number): Uint8Array {
+  return new Uint8Array(randomBytes(length));
+}

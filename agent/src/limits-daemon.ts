@@ -1,0 +1,16 @@
+/** The named limits of the running agent's shells; a test reaches each. */
+
+/** Streams of one agent. */
+export const streamsMax = 256;
+/** Bundles of one stream that wait for their signature one by one; past it they wait together. */
+export const closesAheadMax = 64;
+/** Milliseconds of a stop that open bundles get for their signatures; then the journal keeps them. */
+export const lastSignaturesMsMax = 4_000;
+/** Milliseconds for which the judgement of the clock is not asked for again. */
+export const clockQualityMs = 1_000;
+/** Bytes of an answer over HTTP, at enrolment and for `status`. */
+export const httpAnswerBytesMax = 2_097_152;
+/** Milliseconds for one request over HTTP. */
+export const httpRequestMsMax = 10_000;
+/** Milliseconds between two looks for the answer to an enrolment request. */
+export const enrolPollMs = 2_000;

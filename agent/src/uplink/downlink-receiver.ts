@@ -1,0 +1,204 @@
+/** Takes a gateway's messages in, in their order: has them judged, and marks what was proved. */
+
+import { assertNever } from "@tamga/ledger-core/base/assert";
+import { toHex } from "@tamga/ledger-core/base/bytes";
+import {
+  parseCertificateMessage,
+  parseHeadMessage,
+  parseProofMessage,
+  parseWantMessage,
+} from "@tamga/ledger-core/wire/downlink-message";
+import { parseTopic } from "@tamga/ledger-core/wire/topic";
+import { eventOf } from "../agent-event.ts";
+import type { StoredStatement } from "../outbox/sending.ts";
+import type { AcceptedProof, HeadFault, ProofRefusal } from "./downlink.ts";
+import type { HaveExchange } from "./have-exchange.ts";
+import type { SessionOptions, SessionPort } from "./session-options.ts";
+
+export class DownlinkReceiver {
+  readonly #options: SessionOptions;
+  readonly #port: SessionPort;
+  readonly #exchange: HaveExchange;
+  #answered = false;
+
+  constructor(options: SessionOptions, port: SessionPort, exchange: HaveExchange) {
+    this.#options = options;
+    this.#port = port;
+    this.#exchange = exchange;
+  }
+
+  /** Whether the gateway gave an answer that shows that it works with this device. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
+  /** What is not for us, malformed or not proved is counted and logged, and changes nothing. */
+  received(topic: string, payload: Uint8Array): void {
+    const parsed = parseTopic(topic);
+    const { device, channel } = this.#options.identity.address;
+    if (parsed?.direction !== "down" || parsed.device !== device || parsed.channel !== channel) {
+      this.#options.state.refusedDownlink("DOWNLINK_TOPIC_FOREIGN");
+      return;
+    }
+    const { kind } = parsed;
+    switch (kind) {
+      case "want":
+        this.#port.watch(this.#want(payload));
+        break;
+      case "head":
+        this.#head(payload);
+        break;
+      case "proof":
+        this.#proof(payload);
+        break;
+      case "certificate":
+        this.#certificate(payload);
+        break;
+      default:
+        assertNever(kind);
+    }
+  }
+
+  async #want(payload: Uint8Array): Promise<void> {
+    const { state, clock } = this.#options;
+    const parsed = parseWantMessage(payload);
+    if (!parsed.ok) {
+      state.refusedDownlink(parsed.fault.code, { kind: "want" });
+      return;
+    }
+    const answer = await this.#exchange.answer(parsed.value);
+    if (answer === undefined) {
+      state.refusedDownlink("WANT_OTHER_EXCHANGE");
+      return;
+    }
+    this.#answered = true;
+    if (!this.#port.isOpen()) return;
+    this.#port.step({ type: "want", at: clock.monotonic(), all: parsed.value.all, ...answer });
+  }
+
+  #head(payload: Uint8Array): void {
+    const { state, downlink, chains, outbox } = this.#options;
+    const parsed = parseHeadMessage(payload);
+    if (!parsed.ok) {
+      state.refusedDownlink(parsed.fault.code, { kind: "head" });
+      return;
+    }
+    const judged = downlink.head(parsed.value);
+    if (!judged.ok) {
+      this.#refuseHead(judged.fault);
+      return;
+    }
+    const { gateway, gatewayChain, checkpoint } = judged.value;
+    chains.keep(gateway, gatewayChain);
+    this.#port.watch(outbox.rememberCheckpoint(checkpoint));
+  }
+
+  #refuseHead(fault: HeadFault): void {
+    const { state } = this.#options;
+    if (fault.code === "LEDGER_FORK") {
+      const { known, shown } = fault;
+      state.alarm(
+        "LEDGER_FORK",
+        "The gateway shows a sealed history that contradicts the one known before: nothing is " +
+          "freed on it. Leave this device as it is and call whoever runs the consortium.",
+        {
+          knownSize: String(known.size),
+          knownRoot: toHex(known.root),
+          shownSize: String(shown.size),
+          shownRoot: toHex(shown.root),
+        },
+      );
+      return;
+    }
+    const cause = "cause" in fault ? { cause: fault.cause.code } : {};
+    state.refusedDownlink(fault.code, { kind: "head", ...cause });
+    // Asking again tells the gateway which checkpoint is known here.
+    if (fault.code === "HEAD_CONSISTENCY_MISSING" || fault.code === "HEAD_CONSISTENCY_OTHER_SIZE")
+      this.#puzzled();
+  }
+
+  #proof(payload: Uint8Array): void {
+    const { state, downlink } = this.#options;
+    const parsed = parseProofMessage(payload);
+    if (!parsed.ok) {
+      state.refusedDownlink(parsed.fault.code, { kind: "proof" });
+      return;
+    }
+    const judged = downlink.proof(parsed.value);
+    if (judged.ok) this.#port.watch(this.#settle(judged.value));
+    else this.#refuseProof(judged.fault);
+  }
+
+  #refuseProof({ code }: ProofRefusal): void {
+    // Before a gateway's first head nobody can know its key: the final receipt will do.
+    if (code === "PROOF_GATEWAY_UNKNOWN") return;
+    this.#options.state.refusedDownlink(code, { kind: "proof" });
+    if (code === "PROOF_STATEMENT_UNKNOWN" || code === "PROOF_HEAD_UNKNOWN") this.#puzzled();
+  }
+
+  async #settle(proof: AcceptedProof<StoredStatement>): Promise<void> {
+    const { outbox, state, events } = this.#options;
+    const { accepted, refused, checkpoint } = proof;
+    const ids = accepted.map(({ id }) => id);
+    if (checkpoint === undefined) {
+      const fresh = accepted.filter((statement) => statement.state === "pending");
+      await outbox.markProvisional(ids);
+      state.counts.provisional += fresh.length;
+      for (const statement of fresh) events(eventOf("provisional", statement));
+      return;
+    }
+    await outbox.markFinal(ids, checkpoint);
+    const fresh = accepted.filter((statement) => isOpen(statement));
+    state.counts.final += fresh.length;
+    for (const statement of fresh) events(eventOf("final", statement));
+    await this.#settleRefused(refused);
+    const settled = [...ids, ...refused.map(({ statement }) => statement.id)];
+    this.#port.step({ type: "settled", ids: settled });
+  }
+
+  async #settleRefused(refused: AcceptedProof<StoredStatement>["refused"]): Promise<void> {
+    if (refused.length === 0) return;
+    const { outbox, state, logger, events } = this.#options;
+    await outbox.markRejected(
+      refused.map(({ statement, rejection }) => ({ id: statement.id, rejection })),
+    );
+    for (const { statement, code } of refused) {
+      if (!isOpen(statement)) continue;
+      const { stream, range } = statement;
+      state.counts.rejected++;
+      events(eventOf("rejected", statement, code));
+      logger.error(
+        {
+          event: "statement.rejected",
+          code,
+          stream,
+          first: String(range.first),
+          count: range.count,
+        },
+        "the gateway refused a statement",
+      );
+    }
+  }
+
+  #certificate(payload: Uint8Array): void {
+    const { state, identity, logger } = this.#options;
+    const parsed = parseCertificateMessage(payload);
+    const renewed = parsed.ok ? identity.renew(parsed.value) : parsed;
+    if (!renewed.ok) {
+      state.refusedDownlink(renewed.fault.code, { kind: "certificate" });
+      return;
+    }
+    const { notAfter } = renewed.value.signing;
+    logger.info({ event: "certificate.renewed", notAfter }, "certificates renewed");
+    this.#answered = true;
+    this.#port.step({ type: "renewed" });
+  }
+
+  #puzzled(): void {
+    this.#port.step({ type: "puzzled", at: this.#options.clock.monotonic() });
+  }
+}
+
+function isOpen({ state }: StoredStatement): boolean {
+  return state === "pending" || state === "provisional";
+}

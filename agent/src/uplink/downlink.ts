@@ -1,0 +1,219 @@
+/**
+ * Judges what a gateway sends: a head by the trust policy and by the newest checkpoint that was verified
+ * before, a proof under a judged head or gateway, a refusal by its signature and by what it refuses.
+ */
+
+import { present } from "@tamga/ledger-core/base/assert";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { equal } from "@tamga/ledger-core/base/bytes";
+import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
+import type { Result } from "@tamga/ledger-core/base/result";
+import { err, ok } from "@tamga/ledger-core/base/result";
+import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
+import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
+import type { RejectionFault, VerifiedGateway } from "@tamga/ledger-core/receipt/verify-gateway";
+import { verifyGateway, verifyRejection } from "@tamga/ledger-core/receipt/verify-gateway";
+import type {
+  HeadConsistencyFault,
+  LaneHeadFault,
+  VerifiedLaneHead,
+} from "@tamga/ledger-core/receipt/verify-lane-head";
+import { verifyConsistencyFrom, verifyLaneHead } from "@tamga/ledger-core/receipt/verify-lane-head";
+import type {
+  FinalProofFault,
+  ProvisionalProofFault,
+} from "@tamga/ledger-core/receipt/verify-proof";
+import { verifyProofMessage, verifyProvisional } from "@tamga/ledger-core/receipt/verify-proof";
+import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
+import type {
+  HeadMessage,
+  ProofEntry,
+  ProofMessage,
+} from "@tamga/ledger-core/wire/downlink-message";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { laneHeadsMax } from "./limits.ts";
+
+/** What is known of an own statement. */
+export type HeldStatement = {
+  readonly id: number;
+  readonly identity: Digest;
+  /** The hash of its leaf in a lane, over the bytes that are stored here. */
+  readonly leaf: Digest;
+};
+
+export type DownlinkPorts<S extends HeldStatement> = {
+  readonly crypto: CryptoPort;
+  readonly policy: TrustPolicy;
+  readonly device: Identifier;
+  readonly find: (incarnation: Uint8Array, first: bigint) => S | undefined;
+  /** The newest checkpoint that was verified in an earlier run. */
+  readonly checkpoint: TreeHead | undefined;
+};
+
+export type HeadFault =
+  | LaneHeadFault
+  | Exclude<HeadConsistencyFault, { code: "HEAD_CONSISTENCY_WRONG" }>
+  /** Two sealed histories of one channel that cannot both be true: a person must act. */
+  | { readonly code: "LEDGER_FORK"; readonly known: TreeHead; readonly shown: TreeHead };
+
+export type ProofRefusal =
+  | FinalProofFault
+  | ProvisionalProofFault
+  | RejectionFault
+  | { readonly code: "PROOF_STATEMENT_UNKNOWN" }
+  | { readonly code: "PROOF_HEAD_UNKNOWN" }
+  | { readonly code: "PROOF_GATEWAY_UNKNOWN" }
+  | { readonly code: "REJECTION_OF_ANOTHER" };
+
+/** A head that was accepted. `checkpoint` is to be remembered where it is newer. */
+export type AcceptedHead = {
+  readonly gateway: Identifier;
+  readonly gatewayChain: readonly Uint8Array[];
+  readonly checkpoint: TreeHead;
+};
+
+/** Statements that a proof settles, or provisionally covers. */
+export type AcceptedProof<S extends HeldStatement> = {
+  readonly final: boolean;
+  readonly accepted: readonly S[];
+  readonly refused: readonly {
+    readonly statement: S;
+    readonly rejection: Uint8Array;
+    readonly code: string;
+  }[];
+  /** The sealed checkpoint that it hangs on; of a final one only. */
+  readonly checkpoint?: TreeHead;
+};
+
+type JudgedEntry<S> = {
+  readonly statement: S;
+  readonly leaf: Digest;
+  readonly refusal?: { readonly rejection: Uint8Array; readonly code: string };
+};
+
+export class Downlink<S extends HeldStatement> {
+  readonly #ports: DownlinkPorts<S>;
+  readonly #leafOf: (entry: Uint8Array) => Digest;
+  /** Newest verified head of each lane incarnation, the least recently shown first. */
+  readonly #heads = new Map<string, VerifiedLaneHead>();
+  readonly #gateways = new Map<Identifier, VerifiedGateway>();
+  #newest: TreeHead | undefined;
+
+  constructor(ports: DownlinkPorts<S>) {
+    this.#ports = ports;
+    this.#newest = ports.checkpoint;
+    const hasher = treeHasher((bytes) => ports.crypto.sha256(bytes));
+    this.#leafOf = (entry) => hasher.leaf(entry);
+  }
+
+  /** The newest checkpoint that was verified. */
+  get checkpoint(): TreeHead | undefined {
+    return this.#newest;
+  }
+
+  /** Takes a chain that an accepted head brought in an earlier run; a bad one is forgotten. */
+  rememberGateway(gateway: Identifier, chain: readonly Uint8Array[]): void {
+    const { crypto, policy } = this.#ports;
+    const verified = verifyGateway(crypto, policy, { gateway, chain });
+    if (verified.ok) this.#gateways.set(gateway, verified.value);
+  }
+
+  /** Faults: those of `verifyLaneHead`, HEAD_CONSISTENCY_MISSING/_OTHER_SIZE, LEDGER_FORK. */
+  head(message: HeadMessage): Result<AcceptedHead, HeadFault> {
+    const { crypto, policy } = this.#ports;
+    const verified = verifyLaneHead(crypto, policy, message);
+    if (!verified.ok) return verified;
+    const head = verified.value;
+    const linked = this.#link(head, message.consistency);
+    if (!linked.ok) return linked;
+    this.#heads.delete(head.lane.origin);
+    this.#heads.set(head.lane.origin, head);
+    if (this.#heads.size > laneHeadsMax) {
+      this.#heads.delete(present(this.#heads.keys().next().value, "oldest head"));
+    }
+    const checkpoint = linked.value;
+    if (this.#newest === undefined || checkpoint.size > this.#newest.size)
+      this.#newest = checkpoint;
+    const { gateway } = head.gateway;
+    this.#gateways.set(gateway, head.gateway);
+    return ok({ gateway, gatewayChain: message.gatewayChain, checkpoint });
+  }
+
+  /** Faults: PROOF_*, REJECTION_*. One entry that cannot be judged refuses the whole. */
+  proof(message: ProofMessage): Result<AcceptedProof<S>, ProofRefusal> {
+    const { crypto, policy } = this.#ports;
+    const { signature, laneOrigin } = message;
+    const head = this.#heads.get(laneOrigin);
+    const gateway = signature === undefined ? head?.gateway : this.#gatewayOf(laneOrigin);
+    if (gateway === undefined) {
+      const code = signature === undefined ? "PROOF_HEAD_UNKNOWN" : "PROOF_GATEWAY_UNKNOWN";
+      return err({ code });
+    }
+    const entries: JudgedEntry<S>[] = [];
+    for (const entry of message.entries) {
+      const judged = this.#judgeEntry(entry, gateway);
+      if (!judged.ok) return judged;
+      entries.push(judged.value);
+    }
+    const evidence = { proof: message, leafHashes: entries.map(({ leaf }) => leaf) };
+    const verified =
+      signature === undefined
+        ? verifyProofMessage(crypto, present(head, "head of the lane"), evidence)
+        : verifyProvisional(crypto, policy, { ...evidence, gateway });
+    if (!verified.ok) return verified;
+    const { final } = verified.value;
+    return ok({
+      final,
+      accepted: entries.flatMap(({ statement, refusal }) => (refusal ? [] : [statement])),
+      refused: entries.flatMap(({ statement, refusal }) =>
+        refusal === undefined ? [] : [{ statement, ...refusal }],
+      ),
+      ...(final ? { checkpoint: present(head, "head of the lane").seal.head } : {}),
+    });
+  }
+
+  /**
+   * A checkpoint older than the newest known one needs no path: it brings no new history, and its quorum
+   * was checked. At the same size the roots must agree.
+   */
+  #link(
+    head: VerifiedLaneHead,
+    consistency: HeadMessage["consistency"],
+  ): Result<TreeHead, HeadFault> {
+    const { size, root } = head.seal.head;
+    const known = this.#newest;
+    if (known === undefined || size < known.size) return ok({ size, root });
+    if (size === known.size) {
+      return equal(root, known.root)
+        ? ok(known)
+        : err({ code: "LEDGER_FORK", known, shown: { size, root } });
+    }
+    const verified = verifyConsistencyFrom(this.#ports.crypto, known, { head, consistency });
+    if (verified.ok) return verified;
+    const { fault } = verified;
+    return fault.code === "HEAD_CONSISTENCY_WRONG"
+      ? err({ code: "LEDGER_FORK", known, shown: { size, root } })
+      : err(fault);
+  }
+
+  #judgeEntry(entry: ProofEntry, gateway: VerifiedGateway): Result<JudgedEntry<S>, ProofRefusal> {
+    const { crypto, policy, device, find } = this.#ports;
+    const statement = find(entry.incarnation, entry.first);
+    if (statement === undefined) return err({ code: "PROOF_STATEMENT_UNKNOWN" });
+    const { rejection } = entry;
+    if (rejection === undefined) return ok({ statement, leaf: statement.leaf });
+    const verified = verifyRejection(crypto, policy, { gateway, rejection });
+    if (!verified.ok) return verified;
+    const { refused, device: refusedDevice, code } = verified.value;
+    if (refusedDevice !== device || !equal(refused, statement.identity))
+      return err({ code: "REJECTION_OF_ANOTHER" });
+    return ok({ statement, leaf: this.#leafOf(rejection), refusal: { rejection, code } });
+  }
+
+  /** `consortium/channel/gateway/incarnation`; whether it is a lane of that gateway is verified later. */
+  #gatewayOf(origin: string): VerifiedGateway | undefined {
+    const name = origin.split("/").at(-2);
+    for (const [gateway, verified] of this.#gateways) if (gateway === name) return verified;
+    return undefined;
+  }
+}
