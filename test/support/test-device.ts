@@ -121,6 +121,8 @@ export class TestDevice {
     });
     this.#client = client;
     await connected(client);
+    // One for each publish that is under way.
+    client.setMaxListeners(0);
     client.on("error", () => undefined);
     client.on("close", () => this.#arrived.dispatchEvent(new Event("message")));
     client.on("message", (topic, payload) => this.#take(topic, new Uint8Array(payload)));
