@@ -165,7 +165,7 @@ class FieldSite {
     ];
     await runToEnd({ name: `enrol ${device}`, args: [scripts.agent, ...asked], env });
     await runToEnd({ name: `approve ${device}`, args: [scripts.gateway, ...approved] });
-    const taken = ["enrol", "--data", dir, "--answer", answer];
+    const taken = ["enrol", "--data", dir, "--key", key, "--answer", answer];
     await runToEnd({ name: `enrol ${device}`, args: [scripts.agent, ...taken], env });
     this.#journal.say(
       `${device}: enrolled, and approved by the site's operator (here: by this demo)`,
@@ -218,7 +218,10 @@ class FieldSite {
   #verifyCommand(): (file: string) => string {
     const root = join(import.meta.dirname, "..", "..");
     const callerDir = process.env["TAMGA_CALLER_DIR"] ?? process.cwd();
-    const short = (path: string) => relative(callerDir, path) || ".";
+    const short = (path: string) => {
+      const near = relative(callerDir, path);
+      return near.startsWith("..") ? path : near;
+    };
     const node = short(join(root, "node_modules", ".bin", "node"));
     return (file) =>
       `${node} ${short(join(root, scripts.verify))} receipt ${short(file)} --trust ${short(sitePlan(this.#dataDir).trust)}`;

@@ -29,6 +29,8 @@ export const plannedDevices: readonly PlannedDevice[] = [
   },
 ];
 
+const channel = "readings";
+
 const root = join(import.meta.dirname, "..", "..", "..");
 export const scripts = {
   gateway: join(root, "gateway", "src", "main.ts"),
@@ -55,7 +57,7 @@ export async function writeGatewayConfig(dir: string): Promise<void> {
   const httpPort = await freePort(8_480);
   const text = `# Written by the first start of the demo site; every key: gateway/gateway.example.toml
 consortium = "demo"
-channel = "readings"
+channel = "${channel}"
 organisation = "demo-site"
 gateway = "gateway-1"
 log_level = "info"
@@ -79,8 +81,14 @@ export function writeAgentConfig(
 ): void {
   const { plan, link, key } = agent;
   const text = `# Written by each start of the demo site; every key: agent/agent.example.toml
+device = "${plan.device}"
+channel = "${channel}"
 key = ${JSON.stringify(key)}
 events = "stdout"
+
+[bundle]
+max_count = 16
+max_age = "1s"
 
 [http]
 port = 0
@@ -90,10 +98,6 @@ name = "${plan.stream}"
 protocol = "${plan.protocol}"
 link = "${link}"
 emulated = true
-
-[stream.bundle]
-max_count = 16
-max_age = "1s"
 `;
   writeFileDurable(join(dir, "agent.toml"), Buffer.from(text), 0o644);
 }
