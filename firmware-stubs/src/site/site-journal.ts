@@ -27,6 +27,8 @@ const followedMax = 10_000;
 export class SiteJournal {
   readonly #options: SiteJournalOptions;
   readonly #readAt = new Map<string, number>();
+  /** Readings whose receipt was fetched: a proof may come twice, a reading counts once. */
+  readonly #final = new Set<string>();
   #receipts: SiteReceipts | undefined;
   #verified = 0;
   #newest: string | undefined;
@@ -75,11 +77,13 @@ export class SiteJournal {
       if (this.#readAt.size > followedMax && oldest.done !== true)
         this.#readAt.delete(oldest.value);
     }
+    if (this.#final.has(key)) return;
     const since = now - (this.#readAt.get(key) ?? now);
     const words = wordsOf(line);
     this.#print(device, `${line.stream} #${sequence}`, `${words} (+${since.toFixed(0)} ms)`);
     if (line.event !== "final") return;
     this.#readAt.delete(key);
+    remember(this.#final, key);
     this.#work = this.#work.then(() =>
       this.#receipt(
         device,
@@ -110,6 +114,19 @@ export class SiteJournal {
 
   #print(device: string, label: string, words: string): void {
     this.#options.write(`${clockTime()}  ${device.padEnd(10)} ${label.padEnd(12)} ${words}`);
+  }
+}
+
+function remember(keys: Set<string>, key: string): void {
+  keys.add(key);
+  forgetOldest(keys);
+}
+
+function forgetOldest(kept: Set<string> | Map<string, number>): void {
+  if (kept.size <= followedMax) return;
+  for (const oldest of kept.keys()) {
+    kept.delete(oldest);
+    return;
   }
 }
 
