@@ -2,7 +2,6 @@
 
 import { randomBytes } from "node:crypto";
 import { rmSync } from "node:fs";
-import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import { createHttpServer } from "@tamga/ledger-core/daemon/metrics-server";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -19,9 +18,9 @@ import type { AgentStatus } from "./agent-status.ts";
 import { healthChecks } from "./agent-status.ts";
 import { cachedClockQuality } from "./cached-clock-quality.ts";
 import type { AgentConfig } from "./config.ts";
+import { gatewaysOf, requireSame } from "./device-config.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
-import type { DeviceRecord } from "./identity/device-identity.ts";
 import { DeviceIdentity } from "./identity/device-identity.ts";
 import { createLink } from "./link/create-link.ts";
 import { createMetrics } from "./metrics.ts";
@@ -34,8 +33,6 @@ import { StreamSource } from "./stream-source.ts";
 import { Downlink } from "./uplink/downlink.ts";
 import { GatewayChains } from "./uplink/gateway-chains.ts";
 import { MqttUplink } from "./uplink/mqtt-uplink.ts";
-import type { UplinkAddress } from "./uplink/uplink-uri.ts";
-import { parseUplinkUri } from "./uplink/uplink-uri.ts";
 import { agentVersion } from "./version.ts";
 
 export type Surroundings = {
@@ -109,7 +106,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   });
   for (const [gateway, chain] of chains.list()) downlink.rememberGateway(gateway, chain);
   const uplink = new MqttUplink({
-    gateways: config.uplink.gateways ?? gatewaysOf(identity.record),
+    gateways: gatewaysOf(config, identity.record),
     identity,
     signer,
     outbox,
@@ -233,28 +230,6 @@ function untilAborted(signal: AbortSignal, failure?: Promise<never>): Promise<vo
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
   return failure === undefined ? aborted : Promise.race([aborted, failure]);
-}
-
-function requireSame(config: AgentConfig, record: DeviceRecord): void {
-  if (config.device === record.device && config.channel === record.channel) return;
-  throw new OperationalError(
-    "CONFIG_MISMATCH",
-    `The configuration is for ${config.device} in ${config.channel}, but the data directory was ` +
-      `enrolled as ${record.device} in ${record.channel}: correct device and channel, or data_dir.`,
-    { details: { device: config.device, channel: config.channel } },
-  );
-}
-
-function gatewaysOf(record: DeviceRecord): readonly UplinkAddress[] {
-  return record.uplink.map((text) => {
-    const parsed = parseUplinkUri(text);
-    if (parsed.ok) return parsed.value;
-    throw new OperationalError(
-      "IDENTITY_UNREADABLE",
-      `device.json names a gateway that cannot be used (${text}): set uplink.gateways.`,
-      { details: { fault: parsed.fault.code } },
-    );
-  });
 }
 
 function freshBytes(length: number): Uint8Array {

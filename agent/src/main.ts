@@ -6,6 +6,7 @@ import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
 import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { Command, CommanderError } from "commander";
 import { addDecodeCommand } from "./decode.ts";
+import { addDoctorCommand } from "./doctor/doctor-command.ts";
 import { addEnrolCommand } from "./enrol-command.ts";
 import { run } from "./run.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -21,6 +22,7 @@ async function main(): Promise<ExitCode> {
   addDecodeCommand(program);
   addEnrolCommand(program);
   addStatusCommand(program);
+  addDoctorCommand(program);
   program
     .command("run")
     .description("read, sign, store and deliver, until told to stop")

@@ -1,6 +1,5 @@
 /** `tamga-agent run`: the daemon. */
 
-import { join } from "node:path";
 import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
 import { createLogger } from "@tamga/ledger-core/daemon/logger";
 import { notifyEnvironment } from "@tamga/ledger-core/daemon/sd-notify";
@@ -9,15 +8,8 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { EventSink } from "./agent-event.ts";
 import { compose } from "./compose.ts";
 import { loadAgentConfig } from "./config.ts";
-import { deviceFiles } from "./identity/device-files.ts";
-
-/** Where a command finds the configuration. */
-export type ConfigOptions = { readonly config?: string; readonly data?: string };
-
-/** `--config FILE`, else `agent.toml` in `--data DIR`, else in the working directory. */
-export function configPath({ config, data }: ConfigOptions): string {
-  return config ?? join(data ?? ".", deviceFiles.config);
-}
+import type { ConfigOptions } from "./config-path.ts";
+import { configPath } from "./config-path.ts";
 
 /** Until SIGTERM. Throws what `compose` throws. */
 export async function run(

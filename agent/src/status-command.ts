@@ -6,10 +6,10 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Command } from "commander";
 import type { AgentConfig } from "./config.ts";
 import { loadAgentConfig } from "./config.ts";
+import type { ConfigOptions } from "./config-path.ts";
+import { configPath } from "./config-path.ts";
 import { httpRequest } from "./http-client.ts";
 import { deviceFile } from "./identity/device-files.ts";
-import type { ConfigOptions } from "./run.ts";
-import { configPath } from "./run.ts";
 
 export function addStatusCommand(program: Command): void {
   program

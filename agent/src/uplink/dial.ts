@@ -86,5 +86,6 @@ function dialError(text: string, cause: unknown, isLate: boolean): OperationalEr
     });
   }
   const sentence = `${text} cannot be reached (${code || "connection lost"}).`;
-  return new OperationalError("UPLINK_UNREACHABLE", sentence, { details, cause });
+  const known = code === "" ? { cause } : {};
+  return new OperationalError("UPLINK_UNREACHABLE", sentence, { details, ...known });
 }

@@ -28,6 +28,7 @@ export type UplinkOutbox = Pick<
   | "mark"
   | "reconcile"
   | "requeue"
+  | "stateGaps"
   | "status"
 >;
 

@@ -53,8 +53,10 @@ export class UplinkSession {
 
   /** Works until the connection ends or the signal aborts. */
   async run(line: MqttLine, { signal }: { readonly signal: AbortSignal }): Promise<SessionEnd> {
-    const { clock, identity } = this.#options;
+    const { clock, identity, outbox } = this.#options;
     this.#line = line;
+    // What was lost while nobody listened is said now; a failure is the outbox's, which ends us.
+    outbox.stateGaps().catch(() => undefined);
     const certificate = identity.state(clock.now());
     const { owesKept } = identity;
     this.#step({ type: "connected", at: clock.monotonic(), certificate, owesKept });

@@ -54,6 +54,8 @@ export class UplinkState {
   };
   readonly #logger: Logger;
   readonly #alarms = new Map<string, string>();
+  /** Of each gateway, so that two that are away do not fill the log by turns. */
+  readonly #lastCode = new Map<string, string>();
   #gateway: UplinkStatus["gateway"];
   #connectedSince: UnixMillis | undefined;
   #datesChecked = true;
@@ -76,6 +78,7 @@ export class UplinkState {
     this.#connectedSince = now;
     this.#datesChecked = datesChecked;
     this.#trouble = undefined;
+    this.#lastCode.clear();
     this.counts.connects++;
     this.#logger.info({ event: "uplink.connected", gateway: address, name }, "connected");
     if (!datesChecked) {
@@ -89,7 +92,8 @@ export class UplinkState {
   /** The same trouble again is not logged again above `debug`. */
   disconnected(address: string, error: OperationalError): void {
     const { code, message: sentence } = error;
-    const known = this.#trouble?.code === code && this.#trouble.gateway === address;
+    const known = this.#lastCode.get(address) === code;
+    this.#lastCode.set(address, code);
     this.#gateway = undefined;
     this.#connectedSince = undefined;
     this.#trouble = { code, sentence, gateway: address };
