@@ -1,7 +1,6 @@
 /** A gateway process for a bench, which refuses to measure one that does not sync its commits. */
 
 import { present } from "@tamga/ledger-core/base/assert";
-import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { z } from "zod";
 import type { TestDevice } from "../support/test-device.ts";
 import { TestSite } from "../support/test-site.ts";
@@ -62,18 +61,22 @@ export class BenchSite {
   }
 
   /** Devices on the line, each with a stream whose start is final: the head has come down once. */
-  async devices(names: readonly string[]): Promise<readonly BenchDevice[]> {
+  async devices(
+    names: readonly string[],
+    port = this.site.mqttPort,
+  ): Promise<readonly BenchDevice[]> {
     const enrolled = await this.site.enrolMany(names);
     const devices: BenchDevice[] = [];
     for (const device of enrolled) {
-      await device.connect(this.site.mqttPort);
+      await device.connect(port);
       device.client.setMaxListeners(2 * windowMax);
-      const checkpoint = { size: 1n, root: nodeCrypto.sha256(new Uint8Array(1)) };
-      const presigner = new Presigner(device.stream("p1"), checkpoint);
+      const presigner = new Presigner(device.stream("p1"));
       devices.push({ device, presigner });
       const start = presigner.start();
       await device.send(start);
       await untilFinal(device, [start]);
+      const answer = device.answerTo(start);
+      if (answer?.kind === "final") presigner.believe(answer.head.seal.head);
     }
     return devices;
   }

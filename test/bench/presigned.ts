@@ -27,14 +27,18 @@ const brotliQuality = 5;
 export class Presigner {
   readonly #stream: TestStream;
   readonly #bootId = new Uint8Array(randomBytes(16));
-  readonly #checkpoint: TreeHead;
+  #checkpoint: TreeHead | undefined;
   #next = 0n;
   #previous: Digest | undefined;
   #at = Date.now();
   #energy = 5_430_157n;
 
-  constructor(stream: TestStream, checkpoint: TreeHead) {
+  constructor(stream: TestStream) {
     this.#stream = stream;
+  }
+
+  /** What the device has verified: every later statement names it. */
+  believe(checkpoint: TreeHead): void {
     this.#checkpoint = checkpoint;
   }
 
@@ -77,7 +81,7 @@ export class Presigner {
       incarnation: this.#stream.incarnation,
       range,
       bootId: this.#bootId,
-      checkpoint: this.#checkpoint,
+      ...(this.#checkpoint === undefined ? {} : { checkpoint: this.#checkpoint }),
       ...(this.#previous === undefined ? {} : { previous: this.#previous }),
     };
   }

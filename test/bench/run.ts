@@ -7,13 +7,28 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { agentMemory } from "./agent-memory.ts";
 import type { Bench, BenchContext } from "./bench.ts";
+import { firstReceipt } from "./first-receipt.ts";
+import { latency } from "./latency.ts";
 import { machineConditions, measureSync } from "./machine.ts";
+import { gatewayMemory } from "./many-clients.ts";
+import { mosquittoBeside } from "./mosquitto.ts";
 import type { Row } from "./row.ts";
 import { conditionLines, markdownTable } from "./row.ts";
 import { bundledReadings, signedReadings } from "./throughput.ts";
+import { wireBytes } from "./wire-bytes.ts";
 
-const benches: readonly Bench[] = [bundledReadings, signedReadings];
+const benches: readonly Bench[] = [
+  bundledReadings,
+  signedReadings,
+  mosquittoBeside,
+  latency,
+  wireBytes,
+  gatewayMemory,
+  agentMemory,
+  firstReceipt,
+];
 
 type Options = {
   readonly json?: string;
