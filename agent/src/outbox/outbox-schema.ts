@@ -53,6 +53,7 @@ CREATE TABLE statement (
 CREATE UNIQUE INDEX statement_position ON statement (run, first);
 CREATE INDEX statement_cost ON statement (state, cost, body_cost);
 CREATE INDEX statement_pending ON statement (run, first) WHERE state = 0;
+CREATE INDEX statement_open ON statement (run, first) WHERE state < 2;
 CREATE INDEX statement_settled ON statement (ordinal) WHERE state >= 2;
 CREATE INDEX statement_provisional ON statement (ordinal) WHERE state = 1 AND body_cost > 0;
 CREATE INDEX statement_bundle ON statement (state, ordinal) WHERE state < 2 AND kind = 0;

@@ -161,7 +161,7 @@ function prepare(database: Database) {
   return {
     settled: database.prepare<[number], StatementRow>(`${select} WHERE state >= 2 ${order}`),
     provisional: database.prepare<[number], StatementRow>(
-      `${select} WHERE state = 1 AND body_cost > 0 ${order}`,
+      `${select} INDEXED BY statement_provisional WHERE state = 1 AND body_cost > 0 ${order}`,
     ),
     bundles: database.prepare<[number, number, number], StatementRow>(
       `${select} INDEXED BY statement_bundle

@@ -10,6 +10,7 @@ import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Database } from "@tamga/ledger-core/daemon/sqlite";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { parseBody } from "@tamga/ledger-core/wire/body";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
@@ -33,26 +34,36 @@ export const testConfig: OutboxConfig = {
 export class OutboxTestBed {
   readonly directory: string;
   readonly #signer: Signer;
+  readonly #clock: Clock;
   database: Database;
   outbox: SqliteOutbox;
   run: OutboxRun | undefined;
   failure: unknown;
 
-  private constructor(directory: string, signer: Signer, config: OutboxConfig) {
+  private constructor(
+    directory: string,
+    config: OutboxConfig,
+    ports: { readonly signer: Signer; readonly clock: Clock },
+  ) {
     this.directory = directory;
-    this.#signer = signer;
+    this.#signer = ports.signer;
+    this.#clock = ports.clock;
     this.database = this.#openDatabase();
     this.outbox = this.#openOutbox(config);
   }
 
   static async create(
     config: Partial<OutboxConfig> = {},
-    { signer, directory }: { readonly signer?: Signer; readonly directory?: string } = {},
+    {
+      signer,
+      directory,
+      clock = new SystemClock(),
+    }: { readonly signer?: Signer; readonly directory?: string; readonly clock?: Clock } = {},
   ): Promise<OutboxTestBed> {
     const place = directory ?? mkdtempSync(join(tmpdir(), "tamga-outbox-"));
     const key =
       signer ?? (await openFileSigner({ path: join(place, "signing.key"), create: true }));
-    return new OutboxTestBed(place, key, { ...testConfig, ...config });
+    return new OutboxTestBed(place, { ...testConfig, ...config }, { signer: key, clock });
   }
 
   /** Begins a run of stream `main` and returns it once its start is on disk. */
@@ -134,7 +145,7 @@ export class OutboxTestBed {
       config,
       address: { channel: identifier("grid"), device: identifier("device-1") },
       signer: this.#signer,
-      clock: new SystemClock(),
+      clock: this.#clock,
       sha256: nodeCrypto.sha256,
       randomBytes: (length) => randomBytes(length),
       onStatement: () => undefined,

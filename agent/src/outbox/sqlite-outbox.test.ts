@@ -4,18 +4,21 @@ import { randomBytes } from "node:crypto";
 import { assert, present } from "@tamga/ledger-core/base/assert";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { ManualClock } from "@tamga/ledger-core/daemon/manual-clock";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { DeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import { rangesPerGapMax } from "@tamga/ledger-core/wire/limits";
 import { parseStatement, verifyStatement } from "@tamga/ledger-core/wire/statement";
 import { afterEach, describe, expect, it } from "vitest";
 import { bundleRoot } from "../bundle/bundle-root.ts";
-import { outboxQuotaMin } from "../limits.ts";
+import { journalQueueBytesMax, outboxQuotaMin, outboxRunsMax, signedAheadMax } from "../limits.ts";
 import { openFileSigner } from "../signer/file-signer.ts";
 import type { Signer } from "../signer/signer.ts";
 import { assertOutboxCovers } from "./coverage.ts";
 import type { OutboxConfig } from "./outbox.ts";
-import { identifier, OutboxTestBed, readingsOf } from "./outbox-test-bed.ts";
+import { OutboxStore } from "./outbox-store.ts";
+import { identifier, OutboxTestBed, readingsOf, testConfig } from "./outbox-test-bed.ts";
 import type { StatementToSend } from "./sending.ts";
 
 let bed: OutboxTestBed;
@@ -428,5 +431,67 @@ describe("a full outbox", () => {
     bed.outbox.flush();
     assertOutboxCovers(bed.database);
     expect(bed.failure).toBeUndefined();
+  });
+});
+
+describe("limits", () => {
+  it("commits signed statements at the latest when so many wait", async () => {
+    const clock = new ManualClock();
+    bed = await OutboxTestBed.create({ maxCount: 1 }, { clock });
+    const inStatements = () => assertOutboxCovers(bed.database).inStatements;
+    const starting = bed.start();
+    const advanced = async () => {
+      await clock.advance(100);
+      return inStatements();
+    };
+    await expect.poll(advanced).toBe(1);
+    const run = await starting;
+    bed.journal(small(3 * signedAheadMax + 5));
+    const closed = bed.outbox.closeBundle(run, 1_000n);
+    await expect.poll(inStatements).toBe(1 + 3 * signedAheadMax);
+    await expect.poll(advanced).toBe(1 + 3 * signedAheadMax + 5);
+    await closed;
+  });
+
+  it("commits the journal at once when so many bytes wait", async () => {
+    await open({ journalAfterMs: 60_000 });
+    await bed.start();
+    const size = journalQueueBytesMax / 1_024;
+    bed.journal(Array.from({ length: 1_023 }, () => new Uint8Array(size)));
+    expect(assertOutboxCovers(bed.database).inJournal).toBe(0);
+    bed.journal([new Uint8Array(size)]);
+    expect(assertOutboxCovers(bed.database).inJournal).toBe(1_024);
+  });
+
+  it("starts no more runs than it can keep apart", async () => {
+    await open();
+    const store = new OutboxStore(bed.database, testConfig);
+    const stream = identifier("main");
+    store.transaction(() => {
+      for (let i = 0; i < outboxRunsMax; i++) {
+        const incarnation = randomBytes(16);
+        const bootId = incarnation;
+        store.insertRun({ stream, incarnation, bootId, next: 0, bundles: 0, last: undefined });
+      }
+    });
+    bed.crash();
+    await expect(bed.start()).rejects.toMatchObject({ code: "OUTBOX_RUNS_FULL" });
+  });
+
+  it("states what was lost, unasked, once one statement could hold no more ranges", async () => {
+    await open({ quota: outboxQuotaMin, whenFull: "thin", maxCount: 1 });
+    await bed.start();
+    let most = 0;
+    for (let i = 0; i < 20; i++) {
+      await bed.bundle(50, 600);
+      most = Math.max(most, bed.outbox.status().gapRanges);
+    }
+    expect(most).toBeGreaterThan(50);
+    expect(most).toBeLessThan(rangesPerGapMax + 64);
+    const lists = sendAll()
+      .map(claimsOf)
+      .flatMap((claims) => (claims.kind === "gap" ? [claims.missing.length] : []));
+    expect(Math.max(...lists)).toBe(rangesPerGapMax);
+    assertOutboxCovers(bed.database);
   });
 });

@@ -110,6 +110,7 @@ export class StatementTable {
   }
 }
 
+/** The indexes are named since the planner, without statistics, takes one that sorts the backlog. */
 function prepare(database: Database) {
   const positions = `SELECT run, first AS "from", first + count AS "to" FROM statement`;
   const order = "ORDER BY run, first LIMIT ?";
@@ -122,7 +123,7 @@ function prepare(database: Database) {
       "SELECT encoding, length, bytes FROM body WHERE ordinal = ?",
     ),
     nextPending: database.prepare<[number, number], StatementRow>(
-      `SELECT * FROM statement WHERE state = 0 AND (run, first) >= (?, ?)
+      `SELECT * FROM statement INDEXED BY statement_pending WHERE state = 0 AND (run, first) >= (?, ?)
        ORDER BY run, first LIMIT 1`,
     ),
     nextAt: database.prepare<[number, number, number], StatementRow>(
@@ -134,10 +135,10 @@ function prepare(database: Database) {
        AND run = ? AND first >= ? AND first < ? ORDER BY first LIMIT ?`,
     ),
     pending: database.prepare<[number, number, number], Position>(
-      `${positions} WHERE state < 2 AND (run, first) > (?, ?) ${order}`,
+      `${positions} INDEXED BY statement_open WHERE state < 2 AND (run, first) > (?, ?) ${order}`,
     ),
     kept: database.prepare<[number, number, number], Position>(
-      `${positions} WHERE state = 2 AND (kind > 0 OR body_cost > 0)
+      `${positions} INDEXED BY statement_position WHERE state = 2 AND (kind > 0 OR body_cost > 0)
        AND (run, first) > (?, ?) ${order}`,
     ),
     stateOf: database.prepare<[number], { readonly state: number }>(
