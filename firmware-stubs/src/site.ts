@@ -121,8 +121,9 @@ class FieldSite {
           if (http !== undefined) resolve(http);
         },
       });
-      gateway.exited.then(() =>
-        reject(new OperationalError("SITE_GATEWAY_ENDED", "The gateway ended.")),
+      gateway.exited.then(
+        () => reject(new OperationalError("SITE_GATEWAY_ENDED", "The gateway ended.")),
+        reject,
       );
     });
   }
@@ -183,8 +184,9 @@ class FieldSite {
             resolve(address.startsWith("tcp:") ? address : `tcp://${address}`);
         },
       });
-      emulator.exited.then(() =>
-        reject(new OperationalError("SITE_EMULATOR_ENDED", "An emulator ended.")),
+      emulator.exited.then(
+        () => reject(new OperationalError("SITE_EMULATOR_ENDED", "An emulator ended.")),
+        reject,
       );
     });
   }

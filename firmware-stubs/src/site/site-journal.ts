@@ -73,9 +73,7 @@ export class SiteJournal {
     const now = performance.now();
     if (line.event === "read") {
       this.#readAt.set(key, now);
-      const oldest = this.#readAt.keys().next();
-      if (this.#readAt.size > followedMax && oldest.done !== true)
-        this.#readAt.delete(oldest.value);
+      forgetOldest(this.#readAt);
     }
     if (this.#final.has(key)) return;
     const since = now - (this.#readAt.get(key) ?? now);
