@@ -101,6 +101,7 @@ class FieldSite {
     const keys = openSiteKeys(join(this.#dataDir, "keys"), this.#options.keys);
     this.#journal.say(keys.sentence);
     const http = await this.#startGateway(plan.gateway);
+    this.#journal.say("ledger: one validator, 1 of 1 organisations; bodies are kept in one copy");
     this.#journal.say(`status page: ${http}/  (the same as JSON: ${http}/status.json)`);
     const receipts = new SiteReceipts({
       directory: plan.receipts,
