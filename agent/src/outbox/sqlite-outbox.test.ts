@@ -1,6 +1,9 @@
 /** The outbox on a real database with a real signer. */
 
 import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { assert, present } from "@tamga/ledger-core/base/assert";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
@@ -10,7 +13,7 @@ import type { DeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import { rangesPerGapMax } from "@tamga/ledger-core/wire/limits";
 import { parseStatement, verifyStatement } from "@tamga/ledger-core/wire/statement";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { bundleRoot } from "../bundle/bundle-root.ts";
 import { journalQueueBytesMax, outboxQuotaMin, outboxRunsMax, signedAheadMax } from "../limits.ts";
 import { openFileSigner } from "../signer/file-signer.ts";
@@ -20,6 +23,9 @@ import type { OutboxConfig } from "./outbox.ts";
 import { OutboxStore } from "./outbox-store.ts";
 import { identifier, OutboxTestBed, readingsOf, testConfig } from "./outbox-test-bed.ts";
 import type { StatementToSend } from "./sending.ts";
+
+const keys = mkdtempSync(join(tmpdir(), "tamga-key-"));
+afterAll(() => rmSync(keys, { recursive: true }));
 
 let bed: OutboxTestBed;
 const open = async (config: Partial<OutboxConfig> = {}, signer?: Signer) => {
@@ -46,7 +52,7 @@ const small = (n: number) => Array.from({ length: n }, (_, i) => Uint8Array.of(i
 
 describe("the way of a reading", () => {
   it("journals, signs a chain that verifies, and hands it out with its bodies", async () => {
-    const signer = await openFileSigner({ path: `/tmp/tamga-key-${process.pid}`, create: true });
+    const signer = await openFileSigner({ path: join(keys, "signing.key"), create: true });
     await open({}, signer);
     const run = await bed.start();
     const contents = small(11);
@@ -187,7 +193,7 @@ describe("a new run", () => {
 });
 
 async function signerThat(fails: () => boolean): Promise<Signer> {
-  const real = await openFileSigner({ path: `/tmp/tamga-key-${process.pid}`, create: true });
+  const real = await openFileSigner({ path: join(keys, "signing.key"), create: true });
   return {
     algorithm: real.algorithm,
     keyKind: real.keyKind,
