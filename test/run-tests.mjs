@@ -5,16 +5,26 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { isPkcs11Built, rebuildPkcs11 } from "./native-part.mjs";
 
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const parts = [
   { debian: "softhsm2", present: () => found("softhsm2-util"), for: "keys in a PKCS#11 token" },
   { debian: "socat", present: () => found("socat"), for: "serial lines over pty pairs" },
   { debian: "openssl", present: () => found("openssl"), for: "certificates read by another maker" },
+  {
+    debian: "g++ make python3",
+    present: () => isPkcs11Built(root),
+    make: () => rebuildPkcs11(root),
+    for: "keys in a PKCS#11 token, whose binding is compiled",
+  },
 ];
 
 const missing = parts.filter((part) => !part.present());
 if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/etc/debian_version")) {
-  const names = missing.map((part) => part.debian);
+  const names = missing.flatMap((part) => part.debian.split(" "));
   process.stderr.write(`tamga: installing ${names.join(", ")} for the tests …\n`);
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const apt = (args) => spawnSync("apt-get", args, { stdio: ["ignore", "ignore", "inherit"], env });
@@ -22,6 +32,7 @@ if (missing.length > 0 && process.getuid?.() === 0 && existsSync("/etc/debian_ve
     apt(["update", "-qq"]);
     apt(["install", "-y", "-qq", "--no-install-recommends", ...names]);
   }
+  for (const part of missing) part.make?.();
 }
 for (const part of parts) {
   if (part.present()) continue;

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { rebuildPkcs11 } from "./native-part.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stamp = join(root, "node_modules", ".tamga-set-up");
@@ -34,16 +35,20 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
   });
 }
+child.on("error", (error) => {
+  process.stderr.write(`tamga: npm: ${noNpm(error)}.\n`);
+  process.exit(69);
+});
 child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 143)));
 
 function install() {
   process.stderr.write("tamga: installing the pinned packages (once) …\n");
   // Install scripts are run by name only: better-sqlite3 and serialport bring prebuilt binaries, and
   // an npm that knows no approvals would compile them.
-  npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], true);
-  npm(["rebuild", "node", "--loglevel=error"], true);
-  npm(["rebuild", "esbuild", "--loglevel=error"], true);
-  if (!npm(["rebuild", "pkcs11js", "--loglevel=error"], false)) {
+  npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  npm(["rebuild", "node", "--loglevel=error"]);
+  npm(["rebuild", "esbuild", "--loglevel=error"]);
+  if (!rebuildPkcs11(root)) {
     process.stderr.write(
       "tamga: pkcs11js could not be compiled (it needs python3, make and g++): " +
         "keys in an HSM are not available, keys in files are.\n",
@@ -52,14 +57,15 @@ function install() {
   writeFileSync(stamp, wanted);
 }
 
-/** @returns whether it worked; ends the process where it must have. */
-function npm(npmArgs, required) {
-  const quiet = required ? "inherit" : "ignore";
-  const result = spawnSync("npm", npmArgs, { cwd: root, stdio: ["ignore", quiet, quiet] });
-  if (result.status === 0) return true;
-  if (required) {
-    process.stderr.write(`tamga: npm ${npmArgs[0]} failed; its own message stands above.\n`);
-    process.exit(result.status ?? 69);
-  }
-  return false;
+/** Ends the process where npm does not do it. */
+function npm(npmArgs) {
+  const result = spawnSync("npm", npmArgs, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  if (result.status === 0) return;
+  const why = result.error === undefined ? "its own message stands above" : noNpm(result.error);
+  process.stderr.write(`tamga: npm ${npmArgs[0]} failed: ${why}.\n`);
+  process.exit(result.status || 69);
+}
+
+function noNpm(error) {
+  return `it cannot be started (${error.code}); install npm 9 or newer`;
 }
