@@ -13,7 +13,10 @@ import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { parseBody } from "@tamga/ledger-core/wire/body";
+import type { DeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
+import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import { openFileSigner } from "../signer/file-signer.ts";
 import type { Signer } from "../signer/signer.ts";
@@ -170,4 +173,15 @@ export function readingsOf(body: EncodedBody | undefined): readonly Uint8Array[]
   const parsed = parseBody(plain);
   assert(parsed.ok, "a body parses");
   return parsed.value.readings;
+}
+
+/** What a device's statement says. */
+export function claimsOf(statement: { readonly bytes: Uint8Array }): DeviceClaims {
+  const parsed = parseStatement(statement.bytes);
+  assert(parsed.ok, "statement");
+  const { type } = parsed.value.header;
+  assert(type === "bundle" || type === "gap" || type === "start" || type === "heartbeat", type);
+  const claims = parseDeviceClaims(type, parsed.value.claims);
+  assert(claims.ok, "claims");
+  return claims.value;
 }
