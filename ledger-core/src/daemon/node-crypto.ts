@@ -70,8 +70,8 @@ function verifyWith(
 ): boolean {
   switch (algorithm) {
     case "ES256":
-      if (signature.length !== 64) return false;
-      return verify("sha256", message, { key, dsaEncoding: "ieee-p1363" }, signature);
+      // A bare `KeyObject` takes DER only, and is a third faster than options that take r ‖ s.
+      return signature.length === 64 && verify("sha256", message, key, derOfPair(signature));
     case "EdDSA":
       return signature.length === 64 && verify(null, message, key, signature);
     case "PS256":
@@ -83,6 +83,28 @@ function verifyWith(
         signature,
       );
   }
+}
+
+/** ECDSA-Sig-Value (RFC 3279 §2.2.3) of r ‖ s, 32 bytes each: SEQUENCE of two INTEGERs. */
+function derOfPair(pair: Uint8Array): Uint8Array {
+  const der = new Uint8Array(2 + 2 * (2 + 33));
+  const middle = putInteger(der, 2, pair.subarray(0, 32));
+  const end = putInteger(der, middle, pair.subarray(32));
+  der[0] = 0x30;
+  der[1] = end - 2;
+  return der.subarray(0, end);
+}
+
+/** In its shortest form, never negative; @returns where it ends. */
+function putInteger(der: Uint8Array, offset: number, value: Uint8Array): number {
+  let from = 0;
+  while (from < value.length - 1 && value[from] === 0) from++;
+  const sign = (value[from] ?? 0) >> 7;
+  const length = sign + value.length - from;
+  der[offset] = 0x02;
+  der[offset + 1] = length;
+  der.set(value.subarray(from), offset + 2 + sign);
+  return offset + 2 + length;
 }
 
 /** @returns undefined for a key that is malformed, off its curve, weak or of another kind. */

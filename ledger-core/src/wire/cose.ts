@@ -1,6 +1,8 @@
 /** COSE_Sign1 (RFC 9052 §4.2, §4.4), exactly one form of it: tag 18, empty unprotected header. */
 
+import { assert } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
+import { concat, utf8 } from "../base/bytes.ts";
 import type { CborFault, CborMap, CborValue } from "../base/cbor.ts";
 import { decodeCbor, encodeCbor, Tagged, tagged } from "../base/cbor.ts";
 import type { Result } from "../base/result.ts";
@@ -19,9 +21,40 @@ export type CoseFault =
   | { readonly code: "COSE_NOT_SIGN1" }
   | { readonly code: "COSE_UNPROTECTED_NOT_EMPTY" };
 
-/** Sig_structure of context "Signature1" with empty external data: the bytes that are signed. */
+/**
+ * Sig_structure of context "Signature1" with empty external data: the bytes that are signed. Put
+ * together by hand, which costs a fifth of an encoder's walk: every statement needs it.
+ */
 export function sigStructure(part: Pick<Sign1, "protectedBytes" | "payload">): Uint8Array {
-  return encodeCbor(["Signature1", part.protectedBytes, new Uint8Array(0), part.payload]);
+  const { protectedBytes, payload } = part;
+  const [first, second] = [headLength(protectedBytes.length), headLength(payload.length)];
+  const start = sigStructureStart.length;
+  const end = start + first + protectedBytes.length + 1 + second + payload.length;
+  const bytes = new Uint8Array(end);
+  bytes.set(sigStructureStart);
+  let offset = putByteString(bytes, start, protectedBytes);
+  bytes[offset++] = 0x40;
+  offset = putByteString(bytes, offset, payload);
+  assert(offset === end, "a Sig_structure fills its bytes");
+  return bytes;
+}
+
+/** An array of four, and the text "Signature1". */
+const sigStructureStart = concat(Uint8Array.of(0x84, 0x6a), utf8("Signature1"));
+
+/** Bytes before a byte string of this length (RFC 8949 §3.1). */
+function headLength(length: number): number {
+  return length < 24 ? 1 : length < 256 ? 2 : length < 65_536 ? 3 : 5;
+}
+
+/** @returns where it ends. */
+function putByteString(bytes: Uint8Array, offset: number, value: Uint8Array): number {
+  const { length } = value;
+  const head = headLength(length);
+  bytes[offset] = head === 1 ? 0x40 + length : 0x57 + (head === 5 ? 3 : head - 1);
+  for (let i = 1; i < head; i++) bytes[offset + i] = (length >>> (8 * (head - 1 - i))) & 0xff;
+  bytes.set(value, offset + head);
+  return offset + head + length;
 }
 
 /**
