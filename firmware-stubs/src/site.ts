@@ -218,6 +218,7 @@ class FieldSite {
     this.#done.reject(new OperationalError("SITE_TOO_SLOW", sentence));
   }
 
+  /** As short as it can be where npm was started: in the checkout `npx` finds the command. */
   #verifyCommand(): (file: string) => string {
     const root = join(import.meta.dirname, "..", "..");
     const callerDir = process.env["TAMGA_CALLER_DIR"] ?? process.cwd();
@@ -226,8 +227,9 @@ class FieldSite {
       return near.startsWith("..") ? path : near;
     };
     const node = short(join(root, "node_modules", ".bin", "node"));
-    return (file) =>
-      `${node} ${short(join(root, scripts.verify))} receipt ${short(file)} --trust ${short(sitePlan(this.#dataDir).trust)}`;
+    const verify = callerDir === root ? "npx tamga-verify" : `${node} ${short(scripts.verify)}`;
+    const trust = short(sitePlan(this.#dataDir).trust);
+    return (file) => `${verify} receipt ${short(file)} --trust ${trust}`;
   }
 }
 

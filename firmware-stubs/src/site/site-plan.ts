@@ -33,10 +33,10 @@ const channel = "readings";
 
 const root = join(import.meta.dirname, "..", "..", "..");
 export const scripts = {
-  gateway: join(root, "gateway", "src", "main.ts"),
-  agent: join(root, "agent", "src", "main.ts"),
+  gateway: join(root, "gateway", "bin", "tamga-gateway.mjs"),
+  agent: join(root, "agent", "bin", "tamga-agent.mjs"),
   emulator: join(root, "firmware-stubs", "src", "main.ts"),
-  verify: join("ledger-core", "src", "verify.ts"),
+  verify: join(root, "ledger-core", "bin", "tamga-verify.mjs"),
 } as const;
 
 export function sitePlan(dataDir: string) {
