@@ -77,8 +77,8 @@ function dialError(text: string, cause: unknown, isLate: boolean): OperationalEr
   if (isLate) {
     return new OperationalError("UPLINK_TIMEOUT", `${text} does not answer.`, { details, cause });
   }
-  // OpenSSL's own names for what it thinks of a certificate.
-  if (/CERT|SELF_SIGNED|VERIFY|ISSUER/.test(code)) {
+  // What is neither the system's (ECONNRESET) nor Node's (ERR_…) is OpenSSL's verdict on a certificate.
+  if (code !== "" && !/^(E[A-Z0-9]+$|ERR_)/.test(code)) {
     const sentence = `${text} was refused: its certificate is not accepted (${code}).`;
     return new OperationalError("UPLINK_SERVER_REFUSED", sentence, {
       details: { ...details, fault: code },

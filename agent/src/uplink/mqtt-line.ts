@@ -4,7 +4,6 @@
  * and never reconnects by itself.
  */
 
-import { once } from "node:events";
 import type { TLSSocket } from "node:tls";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { deadline } from "@tamga/ledger-core/daemon/system-clock";
@@ -57,7 +56,7 @@ export class MqttLine {
       failure.error ??= error;
     });
     client.on("message", (topic, payload) => options.onMessage(topic, new Uint8Array(payload)));
-    const closed = once(socket, "close").then(() => lostError(failure.error));
+    const closed = whenClosed(socket).then(() => lostError(failure.error));
     const late = deadline(connectMsMax);
     const line = new MqttLine(client, closed);
     try {
@@ -133,6 +132,14 @@ function lostError(cause: Error | undefined): OperationalError {
   return new OperationalError("UPLINK_LOST", "the connection to the gateway was lost", {
     details,
     ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+/** Unlike `once`, an error does not come first: it is noted elsewhere, and the close follows. */
+function whenClosed(socket: TLSSocket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
   });
 }
 
