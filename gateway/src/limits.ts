@@ -19,6 +19,9 @@ export const laneIncarnationsMax = 4_096;
 /** Statements that wait for a verify thread, and that travel to one together. */
 export const verifyQueueMax = 8_192;
 export const verifyBatchMax = 64;
+/** Heap of one verify thread in MiB, and the part of it for short-lived objects. */
+export const verifyHeapMbMax = 64;
+export const verifyYoungMbMax = 8;
 /** Bytes of a CONNECT packet: a client id, no will, no password. */
 export const connectBytesMax = 1_024;
 /** Bytes of one MQTT packet: a message and its topic. */
@@ -34,6 +37,8 @@ export const connectMsMax = 10_000;
 /** How long one packet may take to arrive, and one statement to be checked and committed. */
 export const packetMsMax = 60_000;
 export const commitMsMax = 20_000;
+/** How often it is looked whether one is overdue. */
+export const commitLookMs = 1_000;
 /** How long a device may leave its downlink unread once the socket is full. */
 export const downlinkMsMax = 30_000;
 /** How often the running gateway looks for what the `devices` commands wrote. */

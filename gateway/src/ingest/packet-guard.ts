@@ -31,6 +31,11 @@ export class PacketGuard {
     this.#connectBytesMax = limits.connectBytesMax;
   }
 
+  /** Bytes that are still to come of the packet that is open; 0 between packets and within a header. */
+  get left(): number {
+    return this.#left;
+  }
+
   /** Faults: MQTT_*; after one the client must be cut off. */
   push(chunk: Uint8Array): Result<PacketProgress, PacketFault> {
     let offset = 0;

@@ -10,20 +10,11 @@ import type { TLSSocket } from "node:tls";
 import { createServer as createTlsServer } from "node:tls";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import {
-  connectBytesMax,
-  connectionsMax,
-  handshakeMsMax,
-  handshakesPerSecondMax,
-  packetBytesMax,
-  packetMsMax,
-} from "../limits.ts";
+import { connectionsMax, handshakeMsMax, handshakesPerSecondMax } from "../limits.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import type { KnownCertificate } from "./client-access.ts";
 import { ConnectionGate } from "./connection-gate.ts";
-import { OpenPacket } from "./open-packet.ts";
-import { PacketGuard } from "./packet-guard.ts";
+import { guardSocket } from "./guarded-socket.ts";
 
 export type TlsFrontOptions = {
   /** PEM. */
@@ -127,36 +118,15 @@ export class TlsFront {
     if (known === "missing") this.#cut(socket, "CLIENT_CERTIFICATE_MISSING");
     else if (known === "unknown") this.#cut(socket, "CLIENT_CERTIFICATE_UNKNOWN");
     else {
-      this.#guard(socket, known.device);
+      const { budget, clock } = this.#options;
+      const cut = (code: string) => this.#cut(socket, code);
+      guardSocket(socket, { device: known.device, budget, clock, cut });
       this.#options.accept(socket);
     }
   }
 
-  /** Judges every chunk as the broker takes it off the socket: no copy, no second buffer. */
-  #guard(socket: TLSSocket, device: Identifier): void {
-    const guard = new PacketGuard({ packetBytesMax, connectBytesMax });
-    const open = new OpenPacket({
-      take: (bytes) => this.#options.budget.take(device, bytes),
-      give: (bytes) => this.#options.budget.give(device, bytes),
-      late: () => this.#cut(socket, "MQTT_PACKET_TOO_SLOW"),
-      clock: this.#options.clock,
-      msMax: packetMsMax,
-    });
-    socket.on("close", () => open.close());
-    const read = socket.read.bind(socket);
-    socket.read = (size?: number) => {
-      const chunk: Buffer | null = read(size);
-      if (chunk === null) return null;
-      const judged = guard.push(chunk);
-      if (!judged.ok) return this.#cut(socket, judged.fault.code);
-      if (!open.follow(judged.value)) return this.#cut(socket, "BYTES_IN_FLIGHT_FULL");
-      return chunk;
-    };
-  }
-
-  #cut(socket: TLSSocket, code: string): null {
+  #cut(socket: TLSSocket, code: string): void {
     this.#options.refused(code);
     socket.destroy();
-    return null;
   }
 }

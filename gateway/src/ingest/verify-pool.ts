@@ -4,7 +4,7 @@ import { Worker } from "node:worker_threads";
 import { present } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Result } from "@tamga/ledger-core/base/result";
-import { verifyBatchMax, verifyQueueMax } from "../limits.ts";
+import { verifyBatchMax, verifyHeapMbMax, verifyQueueMax, verifyYoungMbMax } from "../limits.ts";
 import type { UplinkFault, VerifiedUplink } from "./verify-uplink.ts";
 import type { VerifyAnswer, VerifyBatch, VerifyJob } from "./verify-worker.ts";
 
@@ -84,7 +84,12 @@ export class VerifyPool {
   }
 
   #spawn(lane: () => Lane): Worker {
-    const worker = new Worker(new URL("./verify-worker.ts", import.meta.url));
+    const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), {
+      resourceLimits: {
+        maxOldGenerationSizeMb: verifyHeapMbMax,
+        maxYoungGenerationSizeMb: verifyYoungMbMax,
+      },
+    });
     worker.unref();
     worker.on("message", (answer: VerifyAnswer) => {
       const done = lane().inFlight ?? [];
