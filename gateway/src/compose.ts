@@ -5,6 +5,7 @@ import { utf8 } from "@tamga/ledger-core/base/bytes";
 import type { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import type { HttpServer } from "@tamga/ledger-core/daemon/metrics-server";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Service } from "@tamga/ledger-core/daemon/service";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
@@ -158,6 +159,7 @@ function composeDelivery(base: Base): Delivery {
 function composeOrderer(base: Base, delivery: Delivery): LaneOrderer {
   const { config, clock, logger, site, ledger, lane, registry } = base;
   return new LaneOrderer({
+    crypto: nodeCrypto,
     lane,
     ledger,
     registry,

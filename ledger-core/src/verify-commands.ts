@@ -23,7 +23,6 @@ import { parseTrustPolicy } from "./receipt/trust-policy-file.ts";
 import { verifyGateway } from "./receipt/verify-gateway.ts";
 import { verifyReceipt } from "./receipt/verify-receipt.ts";
 import { verifySealedNote } from "./receipt/verify-seal.ts";
-import { parseIdentifier } from "./wire/identifier.ts";
 import {
   certificateBytesMax,
   chainLengthMax,
@@ -75,7 +74,7 @@ export function judgeCheckpointFile(
   if (!policy.ok) return invalid(policy.fault, options);
   if (note === undefined)
     return invalid({ code: "SEAL_NOTE_MALFORMED", cause: { code: "NOTE_NOT_UTF8" } }, options);
-  const sealed = verifySealedNote(nodeCrypto, policy.value, note, { otherSigners: "ignore" });
+  const sealed = verifySealedNote(nodeCrypto, policy.value, note);
   if (!sealed.ok) return invalid(sealed.fault, options);
   const { head, cosignatures, notAfter } = sealed.value;
   const zh = options.lang === "zh";
@@ -150,13 +149,11 @@ function readGateway(
   file: string | undefined,
 ): ReturnType<typeof verifyGateway> | undefined {
   if (file === undefined || receipt.final !== undefined) return undefined;
-  const gateway = parseIdentifier(receipt.lane.origin.split("/")[2] ?? "");
-  if (!gateway.ok) return { ok: false, fault: { code: "GATEWAY_NAME_MISMATCH" } };
   const pem = fromUtf8(readBounded(file, 2 * chainLengthMax * certificateBytesMax)) ?? "";
   const blocks = pem.matchAll(/-----BEGIN CERTIFICATE-----([^-]*)-----END CERTIFICATE-----/g);
   const chain = [...blocks].map((block) => fromBase64((block[1] ?? "").replace(/\s/g, "")));
   return verifyGateway(nodeCrypto, policy, {
-    gateway: gateway.value,
+    gateway: receipt.lane.gateway,
     chain: chain.map((der) => der ?? new Uint8Array(0)),
   });
 }

@@ -11,6 +11,7 @@ import { submissionsPendingMax } from "@tamga/ledger-core/ledger/limits";
 import { verifyConsistency } from "@tamga/ledger-core/log/consistency-proof";
 import { verifyInclusion } from "@tamga/ledger-core/log/inclusion-proof";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
+import { sealsOf } from "@tamga/ledger-core/receipt/seal-evidence";
 import { verifyNotRevoked } from "@tamga/ledger-core/receipt/verify-revocation";
 import { verifySeal } from "@tamga/ledger-core/receipt/verify-seal";
 import { revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
@@ -70,6 +71,10 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
       return gateway.head(ledger.revocations().head, last);
     };
     const newest = (): SealedCheckpoint => present(ledger.sealed(), "seal");
+    const judge = (seal: SealedCheckpoint) => {
+      const seals = sealsOf(nodeCrypto, ledger.trustPolicy, seal);
+      return verifySeal(nodeCrypto, ledger.trustPolicy, { ...seal, seals });
+    };
 
     it("opens sealed, with its channel-open statement as leaf 0", () => {
       expect(newest().size).toBe(1n);
@@ -191,7 +196,7 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
         seals.push(newest());
       }
       for (const [at, seal] of seals.entries()) {
-        const verified = verifySeal(nodeCrypto, ledger.trustPolicy, seal);
+        const verified = judge(seal);
         expect(verified.ok && verified.value.head.root).toEqual(seal.root);
         for (const earlier of seals.slice(0, at + 1)) {
           const consistent = verifyConsistency(hasher, {
@@ -315,7 +320,7 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
         expect(kept.length).toBeGreaterThanOrEqual(acknowledgements);
         ledger = await deployment.open();
         const seal = newest();
-        expect(verifySeal(nodeCrypto, ledger.trustPolicy, seal).ok).toBe(true);
+        expect(judge(seal).ok).toBe(true);
         for (const { index, identity } of kept) {
           const part = parseSign1(present(ledger.entry(index), "acknowledged leaf"));
           expect(part.ok && identityOf(nodeCrypto.sha256, part.value)).toEqual(identity);

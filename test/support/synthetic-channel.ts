@@ -5,19 +5,16 @@
  */
 
 import { present } from "@tamga/ledger-core/base/assert";
-import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
-import { compare, fromUtf8, utf8 } from "@tamga/ledger-core/base/bytes";
+import { compare, fromUtf8, u32, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
 import { monotonicMillis, unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
-import { encodeCheckpoint } from "@tamga/ledger-core/log/checkpoint";
 import { cosignature, cosignatureMessage } from "@tamga/ledger-core/log/cosignature";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { pathOf, rootOf } from "@tamga/ledger-core/log/merkle-root";
 import type { NoteSignature } from "@tamga/ledger-core/log/note";
 import { encodeNote } from "@tamga/ledger-core/log/note";
-import type { TreeSize } from "@tamga/ledger-core/log/tree-size";
 import type { KeyKind } from "@tamga/ledger-core/receipt/certificate-names";
 import { keyKindUri, roleUri } from "@tamga/ledger-core/receipt/certificate-names";
 import { quorumOf } from "@tamga/ledger-core/receipt/quorum";
@@ -29,16 +26,15 @@ import type {
 } from "@tamga/ledger-core/receipt/receipt";
 import type { TrustPolicy, TrustPolicyContent } from "@tamga/ledger-core/receipt/trust-policy";
 import { judgeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
-import { cosignerOf } from "@tamga/ledger-core/receipt/verify-seal";
+import { checkpointText, cosignerOf } from "@tamga/ledger-core/receipt/verify-seal";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { DeviceClaims, StreamPosition, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { encodeDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
-import type { ChannelEvidence } from "@tamga/ledger-core/wire/downlink-message";
+import type { ChannelEvidence, Seal } from "@tamga/ledger-core/wire/downlink-message";
 import type { GatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { encodeGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
-import type { LogSignature } from "@tamga/ledger-core/wire/log-signature";
 import type { RevokedKey } from "@tamga/ledger-core/wire/revocation-list";
 import { encodeRevokedKey } from "@tamga/ledger-core/wire/revocation-list";
 import { saltedLeaves, saltOf } from "@tamga/ledger-core/wire/salted-leaf";
@@ -81,7 +77,7 @@ export type SyntheticOptions = {
 export type SealedHead = {
   readonly laneHead: Uint8Array;
   readonly lane: TreeHead;
-  readonly laneSignature: LogSignature;
+  readonly laneSignature: Uint8Array;
   readonly gatewayChain: readonly Uint8Array[];
   readonly channel: ChannelEvidence;
 };
@@ -271,19 +267,27 @@ export class SyntheticChannel {
       index: BigInt(index),
       size: head.size,
       path: this.log.inclusion(index),
-      signatures: signers.map(({ key }) => signRoot({ origin: this.policy.origin, ...head }, key)),
-      note: this.note(head, signers),
+      seals: this.seals(head, signers),
     };
+  }
+
+  /** Both signatures of these validators over one head. */
+  seals(head: TreeHead, signers = this.validators): readonly Seal[] {
+    const text = checkpointText(this.policy, head);
+    return signers.map((signer) => {
+      const { keyId, signature } = this.cosign(text, signer);
+      return {
+        keyId: u32(keyId),
+        timeSeconds: this.#cosignedAt(signer),
+        cosignature: signature.slice(8),
+        logSignature: signRoot({ origin: this.policy.origin, ...head }, signer.key),
+      };
+    });
   }
 
   /** A checkpoint's note, cosigned by these validators. */
   note(head: TreeHead, signers = this.validators): string {
-    const text = encodeCheckpoint({
-      origin: this.policy.origin,
-      treeSize: mint<TreeSize>(head.size),
-      root: head.root,
-      extensions: [],
-    });
+    const text = checkpointText(this.policy, head);
     return noteOf(
       text,
       signers.map((signer) => this.cosign(text, signer)),
@@ -292,10 +296,9 @@ export class SyntheticChannel {
 
   /** One validator's cosignature line over a note's text. */
   cosign(text: string, signer: SyntheticChannel["validators"][number]): NoteSignature {
-    const position = this.validators.indexOf(signer);
-    const timeSeconds = this.#options.cosignedAt?.(position) ?? 1_780_000_100 + position;
+    const timeSeconds = this.#cosignedAt(signer);
     const signature = signer.key.sign(cosignatureMessage(text, timeSeconds));
-    const validator = present(this.policy.validators[position], "validator");
+    const validator = present(this.policy.validators[this.validators.indexOf(signer)], "validator");
     return cosignature(nodeCrypto, cosignerOf(validator), { timeSeconds, signature });
   }
 
@@ -309,7 +312,8 @@ export class SyntheticChannel {
       statement,
       deviceChain: (more.signer ?? this.device).chain,
       lane: {
-        origin: this.laneOrigin,
+        gateway: this.gateway.name,
+        incarnation: this.laneIncarnation,
         index: BigInt(index),
         size: head.lane.size,
         path: this.lane.inclusion(index, size),
@@ -346,6 +350,11 @@ export class SyntheticChannel {
     const entry = this.#revoked[index];
     if (entry === undefined) return undefined;
     return { ...entry, index: BigInt(index), path: pathOf(hasher, this.#revokedLeaves(), index) };
+  }
+
+  #cosignedAt(signer: SyntheticChannel["validators"][number]): number {
+    const position = this.validators.indexOf(signer);
+    return this.#options.cosignedAt?.(position) ?? 1_780_000_100 + position;
   }
 
   #revokedLeaves(): Digest[] {
@@ -395,12 +404,12 @@ export function noteOf(text: string, signatures: readonly NoteSignature[]): stri
   return present(fromUtf8(encodeNote({ text, signatures })), "note text");
 }
 
-/** An RFC 9942 signature over a log's head. */
+/** An RFC 9942 signature over a log's head, without its header. */
 export function signRoot(
   head: { readonly origin: string; readonly size: bigint; readonly root: Digest },
   key: TestKey,
-): LogSignature {
-  return finishLogSignature(head, key.publicKey, key.sign);
+): Uint8Array {
+  return finishLogSignature(head, key.publicKey, key.sign).signature;
 }
 
 /** The first valid receipt of a fresh channel: a bundle of two readings, the first one disclosed. */

@@ -31,6 +31,7 @@ import type {
   ProofMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
 import { laneHeadsMax } from "./limits.ts";
 
 /** What is known of an own statement. */
@@ -142,9 +143,9 @@ export class Downlink<S extends HeldStatement> {
   /** Faults: PROOF_*, REJECTION_*. One entry that cannot be judged refuses the whole. */
   proof(message: ProofMessage): Result<AcceptedProof<S>, ProofRefusal> {
     const { crypto, policy } = this.#ports;
-    const { signature, laneOrigin } = message;
-    const head = this.#heads.get(laneOrigin);
-    const gateway = signature === undefined ? head?.gateway : this.#gatewayOf(laneOrigin);
+    const { signature } = message;
+    const head = this.#heads.get(laneOrigin({ ...policy, ...message }));
+    const gateway = signature === undefined ? head?.gateway : this.#gateways.get(message.gateway);
     if (gateway === undefined) {
       const code = signature === undefined ? "PROOF_HEAD_UNKNOWN" : "PROOF_GATEWAY_UNKNOWN";
       return err({ code });
@@ -208,12 +209,5 @@ export class Downlink<S extends HeldStatement> {
     if (refusedDevice !== device || !equal(refused, statement.identity))
       return err({ code: "REJECTION_OF_ANOTHER" });
     return ok({ statement, leaf: this.#leafOf(rejection), refusal: { rejection, code } });
-  }
-
-  /** `consortium/channel/gateway/incarnation`; whether it is a lane of that gateway is verified later. */
-  #gatewayOf(origin: string): VerifiedGateway | undefined {
-    const name = origin.split("/").at(-2);
-    for (const [gateway, verified] of this.#gateways) if (gateway === name) return verified;
-    return undefined;
   }
 }

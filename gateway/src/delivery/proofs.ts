@@ -8,7 +8,6 @@ import type {
   ProofMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
 import { statementsPerProofMax } from "@tamga/ledger-core/wire/limits";
-import type { LogSignature } from "@tamga/ledger-core/wire/log-signature";
 import type { LaneLog } from "../lane/lane-log.ts";
 import type { SignedOrderedHead } from "../lane/ordered-head.ts";
 import type { StatementRow } from "../lane/statement-rows.ts";
@@ -17,7 +16,7 @@ import type { StatementRow } from "../lane/statement-rows.ts";
 export type ProofTarget = {
   readonly size: bigint;
   readonly root: Digest;
-  readonly signature?: LogSignature;
+  readonly signature?: Uint8Array;
 };
 
 /** Pages of at most `statementsPerProofMax` statements; all rows are of this incarnation of the lane. */
@@ -33,7 +32,8 @@ export function buildProofs(
     const page = distinct.slice(i, i + statementsPerProofMax);
     const indices = page.map((row) => row.leafIndex);
     messages.push({
-      laneOrigin: log.origin,
+      gateway: log.gateway,
+      incarnation: log.incarnation,
       ...target,
       entries: page.map((row) => entryOf(log, row)),
       hashes: log.multiproof(indices, target.size).hashes,

@@ -76,7 +76,7 @@ export function refusal(bytes: Uint8Array, over: Partial<RefusedAdmission> = {})
 /** Has the lane's present head ordered, as far as the lane can tell. */
 export function orderNow(lane: SqliteLane): IncarnationHead {
   const { statement, head } = lane.laneHeadStatement(emptyList);
-  const evidence = { index: 1n, size: 2n, path: [], signatures: [], note: "note" };
+  const evidence = { index: 1n, size: 2n, path: [], seals: [] };
   lane.ordered({ head, statement, evidence, revocations: [] });
   return { incarnation: lane.incarnation, head };
 }

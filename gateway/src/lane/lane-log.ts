@@ -4,12 +4,14 @@ import { assert } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import type { SqliteLog } from "@tamga/ledger-core/ledger/sqlite-log";
 import { buildMultiproof } from "@tamga/ledger-core/log/proof-builder";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { SignedOrderedHead } from "./ordered-head.ts";
 
 /** What stands in the `lane` table. */
 export type LaneIncarnation = {
   /** 1 for the file's first, and one more for each next. */
   readonly ordinal: number;
+  readonly gateway: Identifier;
   readonly incarnation: Uint8Array;
   readonly channelId: Digest;
   /** consortium/channel/gateway/incarnation. */
@@ -22,6 +24,7 @@ export type LaneIncarnation = {
  */
 export class LaneLog implements LaneIncarnation {
   readonly ordinal: number;
+  readonly gateway: Identifier;
   readonly incarnation: Uint8Array;
   readonly channelId: Digest;
   readonly origin: string;
@@ -31,6 +34,7 @@ export class LaneLog implements LaneIncarnation {
 
   constructor(log: SqliteLog, lane: LaneIncarnation) {
     this.ordinal = lane.ordinal;
+    this.gateway = lane.gateway;
     this.incarnation = lane.incarnation;
     this.channelId = lane.channelId;
     this.origin = lane.origin;

@@ -7,7 +7,7 @@ import type { GatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { encodeGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
-import type { LogHead, LogSignature } from "@tamga/ledger-core/wire/log-signature";
+import type { LogHead } from "@tamga/ledger-core/wire/log-signature";
 import { prepareLogSignature } from "@tamga/ledger-core/wire/log-signature";
 import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
 
@@ -52,9 +52,8 @@ export function signGatewayStatement(
 }
 
 /** The gateway's RFC 9942 signature over a lane's root: what a provisional receipt rests on. */
-export function signLaneRoot(signer: LaneSigner, head: LogHead): LogSignature {
-  const { protectedBytes, toBeSigned } = prepareLogSignature(head, signer);
-  return { protectedBytes, signature: signer.sign(toBeSigned) };
+export function signLaneRoot(signer: LaneSigner, head: LogHead): Uint8Array {
+  return signer.sign(prepareLogSignature(head, signer).toBeSigned);
 }
 
 const lane = parseIdentifier("lane");

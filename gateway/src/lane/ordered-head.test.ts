@@ -10,11 +10,17 @@ import type { SignedOrderedHead } from "./ordered-head.ts";
 import { encodeOrderedHead, parseOrderedHead } from "./ordered-head.ts";
 
 const digest = (i: number): Digest => nodeCrypto.sha256(u32(i));
-const signature = { protectedBytes: utf8("header"), signature: utf8("signature") };
+const signature = utf8("signature");
+const seal = {
+  keyId: u32(1),
+  timeSeconds: 1_780_000_000,
+  cosignature: utf8("cosignature"),
+  logSignature: utf8("log signature"),
+};
 const ordered: SignedOrderedHead = {
   head: { size: 7n, root: digest(1) },
   statement: utf8("lane head"),
-  evidence: { index: 3n, size: 9n, path: [digest(2)], signatures: [signature], note: "note" },
+  evidence: { index: 3n, size: 9n, path: [digest(2)], seals: [seal] },
   revocations: [{ kid: digest(3), reason: 1, since: 2n ** 63n }],
   signature,
 };

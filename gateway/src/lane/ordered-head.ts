@@ -10,13 +10,10 @@ import { parseTreeHead } from "@tamga/ledger-core/wire/device-claims";
 import type { ChannelEvidence, MessageFault } from "@tamga/ledger-core/wire/downlink-message";
 import {
   encodeChannelEvidence,
-  encodeLogSignature,
   parseChannelEvidence,
-  parseLogSignature,
 } from "@tamga/ledger-core/wire/downlink-message";
 import { FieldReader } from "@tamga/ledger-core/wire/field-reader";
-import { statementBytesMax } from "@tamga/ledger-core/wire/limits";
-import type { LogSignature } from "@tamga/ledger-core/wire/log-signature";
+import { logSignatureBytesMax, statementBytesMax } from "@tamga/ledger-core/wire/limits";
 import type { RevokedKey } from "@tamga/ledger-core/wire/revocation-list";
 
 /**
@@ -32,7 +29,7 @@ export type OrderedHead = {
 };
 
 /** With the gateway's own signature over the head's root. */
-export type SignedOrderedHead = OrderedHead & { readonly signature: LogSignature };
+export type SignedOrderedHead = OrderedHead & { readonly signature: Uint8Array };
 
 export function encodeOrderedHead(ordered: SignedOrderedHead): Uint8Array {
   assert(ordered.revocations.length <= revocationsMax, "revocation list within the limit");
@@ -41,7 +38,7 @@ export function encodeOrderedHead(ordered: SignedOrderedHead): Uint8Array {
     [ordered.head.size, ordered.head.root],
     ordered.statement,
     encodeChannelEvidence(ordered.evidence),
-    encodeLogSignature(ordered.signature),
+    ordered.signature,
     revocations,
   ]);
 }
@@ -55,12 +52,12 @@ export function parseOrderedHead(bytes: Uint8Array): Result<SignedOrderedHead, M
     head: parseTreeHead(fields.nested(0)),
     statement: fields.bytes(1, statementBytesMax),
     evidence: parseChannelEvidence(fields.nested(2)),
-    signature: parseLogSignature(fields.nested(3)),
+    signature: fields.bytes(3, logSignatureBytesMax),
     revocations: fields.list(4, revocationsMax, (item) => parseRevokedKey(item.nested(0))),
   });
 }
 
-/** 48 bytes a revoked key, and room for statement, note and signatures. */
+/** 48 bytes a revoked key, and room for statement, seals and signature. */
 const orderedHeadBytesMax = 48 * revocationsMax + 262_144;
 
 function parseRevokedKey(fields: FieldReader): RevokedKey {

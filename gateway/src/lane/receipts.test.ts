@@ -230,10 +230,10 @@ describe("a receipt from the lane", () => {
     open();
     expect(lane.current.ordinal).toBe(2);
     const old = receiptOf(reading(2n));
-    expect(old.lane.origin).not.toBe(lane.origin);
+    expect(old.lane.incarnation).not.toEqual(lane.incarnation);
     expect(verdict(old)).toMatchObject({ ok: true, value: { reading: { index: 1 } } });
     const now = receiptOf(reading(9n));
-    expect(now.lane.origin).toBe(lane.origin);
+    expect(now.lane.incarnation).toEqual(lane.incarnation);
     expect(verdict(now).ok).toBe(true);
     seal();
     expect(verdict(receiptOf(reading(9n)))).toMatchObject({ ok: true });

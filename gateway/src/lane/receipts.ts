@@ -95,10 +95,10 @@ export function assembleReceipt(
   const { size } = ordered.head;
   const path = log.inclusion(row.leafIndex, size);
   const { signature } = ordered;
-  const { origin } = log;
+  const { gateway, incarnation } = log;
   return ok({
     ...base,
-    lane: { origin, index: row.leafIndex, size, path, signature },
+    lane: { gateway, incarnation, index: row.leafIndex, size, path, signature },
     final: final.value,
   });
 }
@@ -142,7 +142,8 @@ function disclose(
 function provisionalEvidence(lane: SqliteLane, log: LaneLog, index: bigint): Receipt["lane"] {
   const size = lane.size();
   const signature = lane.logSignature();
-  return { origin: log.origin, index, size, path: log.inclusion(index, size), signature };
+  const { gateway, incarnation } = log;
+  return { gateway, incarnation, index, size, path: log.inclusion(index, size), signature };
 }
 
 function finality(

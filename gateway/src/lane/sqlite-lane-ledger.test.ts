@@ -10,6 +10,7 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { keyKindUri, roleUri } from "@tamga/ledger-core/receipt/certificate-names";
+import { sealsOf } from "@tamga/ledger-core/receipt/seal-evidence";
 import { verifyReceipt } from "@tamga/ledger-core/receipt/verify-receipt";
 import { identityOf } from "@tamga/ledger-core/wire/cose";
 import { encodeDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
@@ -87,8 +88,10 @@ async function orderHead(): Promise<void> {
   const { statement, head } = lane.laneHeadStatement(ledger.revocations().head);
   const consistency = lane.consistency(last.head.size, head.size);
   const index = await order({ statement, consistency, certificates: [] });
-  const { size, note, signatures } = present(ledger.sealed(), "seal");
-  const evidence = { index, size, path: ledger.inclusion(index, size), signatures, note };
+  const sealed = present(ledger.sealed(), "seal");
+  const seals = sealsOf(nodeCrypto, ledger.trustPolicy, sealed);
+  const { size } = sealed;
+  const evidence = { index, size, path: ledger.inclusion(index, size), seals };
   lane.ordered({ head, statement, evidence, revocations: ledger.revocations(index).entries });
 }
 

@@ -17,7 +17,6 @@ import type { SqliteLog } from "@tamga/ledger-core/ledger/sqlite-log";
 import type { SequenceRange, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
-import type { LogSignature } from "@tamga/ledger-core/wire/log-signature";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import { laneRowsPerPageMax } from "../limits.ts";
 import type { Admission, Admitted } from "./admission.ts";
@@ -76,7 +75,7 @@ export class SqliteLane {
   readonly #current: LaneLog;
   readonly #admitter: Admitter;
   readonly #needsAllSince: number;
-  #signature: { readonly size: bigint; readonly signature: LogSignature } | undefined;
+  #signature: { readonly size: bigint; readonly signature: Uint8Array } | undefined;
 
   private constructor(options: SqliteLaneOptions, tables: LaneTables) {
     const { crypto, signer, identity, clock } = options;
@@ -208,7 +207,7 @@ export class SqliteLane {
   }
 
   /** The gateway's signature over the root at the size that the lane has now. */
-  logSignature(): LogSignature {
+  logSignature(): Uint8Array {
     const size = this.size();
     if (this.#signature?.size !== size) {
       const head = { origin: this.origin, size, root: this.root() };
@@ -369,7 +368,7 @@ export class SqliteLane {
   #lane(row: LaneRow, log: SqliteLog): LaneLog {
     const { identity } = this.#options;
     const origin = laneOrigin({ ...identity, incarnation: row.incarnation });
-    const lane = new LaneLog(log, { ...row, origin });
+    const lane = new LaneLog(log, { ...row, gateway: identity.gateway, origin });
     lane.ordered = this.#tables.lanes.ordered(row.ordinal);
     this.#logs.set(row.ordinal, lane);
     return lane;

@@ -2,10 +2,12 @@
 
 import { present } from "@tamga/ledger-core/base/assert";
 import { equal } from "@tamga/ledger-core/base/bytes";
+import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger, LedgerFault } from "@tamga/ledger-core/ledger/ledger";
+import { sealsOf } from "@tamga/ledger-core/receipt/seal-evidence";
 import { parseGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
@@ -13,6 +15,7 @@ import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
 
 export type LaneOrdererOptions = {
+  readonly crypto: CryptoPort;
   readonly lane: SqliteLane;
   readonly ledger: Ledger;
   readonly registry: DeviceRegistry;
@@ -105,7 +108,7 @@ export class LaneOrderer {
   }
 
   #record(statement: Uint8Array, index: bigint): void {
-    const { lane, ledger } = this.#options;
+    const { lane, ledger, crypto } = this.#options;
     const parsed = parseStatement(statement);
     if (!parsed.ok || parsed.value.header.type !== "lane-head") return;
     const claims = parseGatewayClaims("lane-head", parsed.value.claims);
@@ -119,8 +122,7 @@ export class LaneOrderer {
         index,
         size: seal.size,
         path: ledger.inclusion(index, seal.size),
-        signatures: seal.signatures,
-        note: seal.note,
+        seals: sealsOf(crypto, ledger.trustPolicy, seal),
       },
       revocations: ledger.revocations(index).entries,
     });

@@ -16,7 +16,7 @@ import type { TransactionFault } from "./transaction-fault.ts";
 export type SealedCheckpoint = TreeHead & {
   /** C2SP tlog-checkpoint with a `cosignature/v1` line of each of q validators. */
   readonly note: string;
-  /** q RFC 9942 signatures over the same root, good for every leaf. */
+  /** The same validators' RFC 9942 signatures over the same root, good for every leaf. */
   readonly signatures: readonly LogSignature[];
 };
 

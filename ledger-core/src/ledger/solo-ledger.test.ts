@@ -15,6 +15,7 @@ import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { openDatabase } from "../daemon/sqlite.ts";
 import type { Clock } from "../daemon/system-clock.ts";
 import { SystemClock } from "../daemon/system-clock.ts";
+import { sealsOf } from "../receipt/seal-evidence.ts";
 import { verifySeal } from "../receipt/verify-seal.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import { transactionsPerBlockMax } from "./limits.ts";
@@ -144,7 +145,9 @@ describe("seals of the one validator", () => {
       await clock.advance(10);
       await done;
       expect(ledger.status().sealedAt).toBe(1_750_000_100_000);
-      const verified = verifySeal(nodeCrypto, ledger.trustPolicy, present(ledger.sealed(), "seal"));
+      const seal = present(ledger.sealed(), "seal");
+      const seals = sealsOf(nodeCrypto, ledger.trustPolicy, seal);
+      const verified = verifySeal(nodeCrypto, ledger.trustPolicy, { ...seal, seals });
       expect(verified.ok && verified.value.organisations).toEqual([site.organisation]);
     }
     await ledger.close();

@@ -3,7 +3,7 @@
 import { assert } from "../base/assert.ts";
 import type { Brand } from "../base/brand.ts";
 import { mint } from "../base/brand.ts";
-import { concat, u64, utf8 } from "../base/bytes.ts";
+import { concat, u32, u64, utf8 } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
@@ -15,7 +15,7 @@ import { keyIdOf } from "./verifier-key.ts";
 /** One who cosigns. A key serves one name only: the signed message does not hold the name. */
 export type Cosigner = { readonly name: string; readonly publicKey: Uint8Array };
 
-/** This cosigner signed this text at this time; only {@link verifyCosignature} makes it. */
+/** This cosigner signed this text at this time; only the two verifiers below make it. */
 export type VerifiedCosignature = Brand<
   { readonly name: string; readonly timeSeconds: number; readonly text: string },
   "VerifiedCosignature"
@@ -28,6 +28,18 @@ export type CosignatureFault = {
     | "COSIGNATURE_BAD_LENGTH"
     | "COSIGNATURE_TIME_OUT_OF_RANGE"
     | "COSIGNATURE_INVALID";
+};
+
+/** What can be wrong with a cosignature that is there. */
+export type DetachedCosignatureFault = {
+  readonly code: Exclude<CosignatureFault["code"], "COSIGNATURE_MISSING" | "COSIGNATURE_REPEATED">;
+};
+
+/** A cosignature without its note. `keyId` has 4 bytes. */
+export type DetachedCosignature = {
+  readonly keyId: Uint8Array;
+  readonly timeSeconds: number;
+  readonly signature: Uint8Array;
 };
 
 const timeBytes = 8;
@@ -87,13 +99,50 @@ export function verifyCosignature(
   const bytes = line.signature;
   if (bytes.length !== timeBytes + ed25519SignatureBytes)
     return err({ code: "COSIGNATURE_BAD_LENGTH" });
-  const timeSeconds = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
+  return verifyDetachedCosignature(crypto, cosigner, {
+    text: note.text,
+    timeSeconds: Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)),
+    signature: bytes.subarray(timeBytes),
+  });
+}
+
+/**
+ * Checks a cosignature that came without its note: the text is the caller's own.
+ * Faults: COSIGNATURE_BAD_LENGTH, COSIGNATURE_TIME_OUT_OF_RANGE, COSIGNATURE_INVALID.
+ */
+export function verifyDetachedCosignature(
+  crypto: CryptoPort,
+  cosigner: Cosigner,
+  signed: {
+    readonly text: string;
+    readonly timeSeconds: number;
+    readonly signature: Uint8Array;
+  },
+): Result<VerifiedCosignature, DetachedCosignatureFault> {
+  const { text, timeSeconds, signature } = signed;
+  if (signature.length !== ed25519SignatureBytes) return err({ code: "COSIGNATURE_BAD_LENGTH" });
   if (!isTime(timeSeconds)) return err({ code: "COSIGNATURE_TIME_OUT_OF_RANGE" });
   const point = { algorithm: "EdDSA", point: cosigner.publicKey } as const;
-  const message = cosignatureMessage(note.text, timeSeconds);
-  if (!crypto.verify(point, message, bytes.subarray(timeBytes)))
+  if (!crypto.verify(point, cosignatureMessage(text, timeSeconds), signature))
     return err({ code: "COSIGNATURE_INVALID" });
-  return ok(mint<VerifiedCosignature>({ name: cosigner.name, timeSeconds, text: note.text }));
+  return ok(mint<VerifiedCosignature>({ name: cosigner.name, timeSeconds, text }));
+}
+
+/** A cosigner's line of a note, taken apart and not verified; undefined where there is not just one. */
+export function detachCosignature(
+  crypto: Pick<CryptoPort, "sha256">,
+  cosigner: Cosigner,
+  note: SignedNote,
+): DetachedCosignature | undefined {
+  const [line, ...others] = signatureOf(crypto, { ...cosigner, type: "cosignature-v1" }, note);
+  if (line === undefined || others.length > 0) return undefined;
+  const { signature: bytes } = line;
+  if (bytes.length !== timeBytes + ed25519SignatureBytes) return undefined;
+  return {
+    keyId: u32(line.keyId),
+    timeSeconds: Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0)),
+    signature: bytes.slice(timeBytes),
+  };
 }
 
 function isTime(timeSeconds: number): boolean {

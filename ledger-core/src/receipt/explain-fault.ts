@@ -14,6 +14,7 @@ import type { RejectionFault } from "./verify-gateway.ts";
 import type { HeadConsistencyFault, LaneHeadFault } from "./verify-lane-head.ts";
 import type { FinalProofFault, ProvisionalProofFault } from "./verify-proof.ts";
 import type { ReceiptFault } from "./verify-receipt.ts";
+import type { NoteSealFault } from "./verify-seal.ts";
 
 export const languages = ["en", "zh"] as const;
 export type Language = (typeof languages)[number];
@@ -23,6 +24,7 @@ export type ExplainedFault =
   | ReceiptFormatFault
   | ReceiptFault
   | LaneHeadFault
+  | NoteSealFault
   | TrustFileFault
   | TrustPolicyFault
   | RejectionFault

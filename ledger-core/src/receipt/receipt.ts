@@ -8,16 +8,19 @@ import { err } from "../base/result.ts";
 import type { ChannelEvidence } from "../wire/downlink-message.ts";
 import {
   encodeChannelEvidence,
-  encodeLogSignature,
   parseChain,
   parseChannelEvidence,
-  parseLogSignature,
   parsePath,
 } from "../wire/downlink-message.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
 import { FieldReader } from "../wire/field-reader.ts";
-import { readingBytesMax, receiptBytesMax, statementBytesMax } from "../wire/limits.ts";
-import type { LogSignature } from "../wire/log-signature.ts";
+import type { Identifier } from "../wire/identifier.ts";
+import {
+  logSignatureBytesMax,
+  readingBytesMax,
+  receiptBytesMax,
+  statementBytesMax,
+} from "../wire/limits.ts";
 import { saltLength } from "../wire/salted-leaf.ts";
 
 /** First field of the file: names format and version. */
@@ -62,7 +65,13 @@ export type Receipt = {
   /** Leaf first, up to below the organisation's CA that the trust policy holds. */
   readonly deviceChain: readonly Uint8Array[];
   /** The statement in the gateway's lane. */
-  readonly lane: InclusionEvidence & { readonly origin: string; readonly signature: LogSignature };
+  readonly lane: InclusionEvidence & {
+    readonly gateway: Identifier;
+    /** 16 bytes. */
+    readonly incarnation: Uint8Array;
+    /** The gateway's over the lane's root at `size`. */
+    readonly signature: Uint8Array;
+  };
   /** The lane's head in the channel's log: absent in a provisional receipt. */
   readonly final?: {
     readonly laneHead: Uint8Array;
@@ -85,7 +94,7 @@ export function encodeReceipt(receipt: Receipt): Uint8Array {
     [0, receiptMagic],
     [2, receipt.statement],
     [3, receipt.deviceChain],
-    [4, [lane.origin, lane.index, lane.size, lane.path, encodeLogSignature(lane.signature)]],
+    [4, [lane.gateway, lane.incarnation, lane.index, lane.size, lane.path, lane.signature]],
   ]);
   if (disclosed !== undefined) {
     const { reading, salt, index, path } = disclosed;
@@ -135,11 +144,12 @@ function parseDisclosed(fields: FieldReader): DisclosedReading {
 
 function parseLane(fields: FieldReader): Receipt["lane"] {
   const lane = {
-    origin: fields.text(0),
-    index: fields.counter(1),
-    size: fields.counter(2),
-    path: parsePath(fields, 3),
-    signature: parseLogSignature(fields.nested(4)),
+    gateway: fields.identifier(0),
+    incarnation: fields.fixed(1, 16),
+    index: fields.counter(2),
+    size: fields.counter(3),
+    path: parsePath(fields, 4),
+    signature: fields.bytes(5, logSignatureBytesMax),
   };
   fields.close();
   return lane;

@@ -11,16 +11,16 @@ import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { ConsistencyFault } from "../log/consistency-proof.ts";
 import { verifyConsistency } from "../log/consistency-proof.ts";
-import type { InclusionFault } from "../log/inclusion-proof.ts";
-import { verifyInclusion } from "../log/inclusion-proof.ts";
+import type { InclusionPathFault } from "../log/inclusion-proof.ts";
+import { rootFromInclusion } from "../log/inclusion-proof.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import type { TreeHead } from "../wire/device-claims.ts";
 import type { ChannelEvidence, HeadMessage } from "../wire/downlink-message.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import { laneOrigin } from "../wire/log-origin.ts";
-import type { LogHead, LogSignature, LogSignatureFault } from "../wire/log-signature.ts";
-import { verifyLogSignature } from "../wire/log-signature.ts";
+import type { LogHead, RootSignatureFault } from "../wire/log-signature.ts";
+import { verifyRootSignature } from "../wire/log-signature.ts";
 import type { SignatureFault, StatementFault } from "../wire/statement.ts";
 import { parseStatement, verifyStatement } from "../wire/statement.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
@@ -36,7 +36,7 @@ export type LaneHeadEvidence = {
   /** DER, leaf first, up to below the organisation's CA. */
   readonly gatewayChain: readonly Uint8Array[];
   /** The gateway's own signature over the lane's root at that size. */
-  readonly laneSignature: LogSignature;
+  readonly laneSignature: Uint8Array;
   readonly channel: ChannelEvidence;
 };
 
@@ -65,13 +65,13 @@ export type LaneHeadFault =
   | { readonly code: "LANE_HEAD_TYPE_WRONG" }
   | { readonly code: "LANE_HEAD_OTHER_CHANNEL" }
   | { readonly code: "LANE_HEAD_SIGNATURE_WRONG"; readonly cause: SignatureFault }
-  | { readonly code: "LANE_SIGNATURE_WRONG"; readonly cause: LogSignatureFault }
-  | { readonly code: "LANE_HEAD_NOT_IN_CHANNEL"; readonly cause: InclusionFault };
+  | { readonly code: "LANE_SIGNATURE_WRONG"; readonly cause: RootSignatureFault }
+  | { readonly code: "LANE_HEAD_PATH_MALFORMED"; readonly cause: InclusionPathFault };
 
 /**
  * Repeats every check of a lane head, the seal first since its time judges the certificates.
  *
- * Faults: SEAL_* (the checkpoint), LANE_HEAD_* (the statement and its place in the channel's log),
+ * Faults: SEAL_* (the checkpoint that path and lane head lead to), LANE_HEAD_* (the statement and its path),
  *   GATEWAY_* (the certificate), LANE_SIGNATURE_WRONG (the lane's root).
  */
 export function verifyLaneHead(
@@ -88,18 +88,15 @@ export function verifyLaneHead(
   if (!claims.ok) return err({ code: "LANE_HEAD_MALFORMED", cause: claims.fault });
   if (header.channel !== policy.channel) return err({ code: "LANE_HEAD_OTHER_CHANNEL" });
 
-  const sealed = verifySeal(crypto, policy, channel);
+  const hasher = treeHasher((bytes) => crypto.sha256(bytes));
+  const { index: leafIndex, size, path, seals } = channel;
+  const leafHash = hasher.leaf(laneHead);
+  const root = rootFromInclusion(hasher, { leafIndex, treeSize: size, leafHash, path });
+  if (!root.ok) return err({ code: "LANE_HEAD_PATH_MALFORMED", cause: root.fault });
+  // A wrong path, index or lane head leads to another root, which nobody has signed.
+  const sealed = verifySeal(crypto, policy, { size, root: root.value, seals });
   if (!sealed.ok) return sealed;
   const seal = sealed.value;
-  const hasher = treeHasher((bytes) => crypto.sha256(bytes));
-  const included = verifyInclusion(hasher, {
-    leafIndex: channel.index,
-    treeSize: seal.head.size,
-    leafHash: hasher.leaf(laneHead),
-    path: channel.path,
-    root: seal.head.root,
-  });
-  if (!included.ok) return err({ code: "LANE_HEAD_NOT_IN_CHANNEL", cause: included.fault });
 
   const gateway = verifyGateway(crypto, policy, {
     gateway: header.issuer,
@@ -118,7 +115,7 @@ export function verifyLaneHead(
     gateway: header.issuer,
     incarnation,
   });
-  const lane = verifyLogSignature(crypto, laneSignature, { origin, ...head, key });
+  const lane = verifyRootSignature(crypto, laneSignature, { origin, ...head, key });
   if (!lane.ok) return err({ code: "LANE_SIGNATURE_WRONG", cause: lane.fault });
   return ok(
     mint<VerifiedLaneHead>({
@@ -126,7 +123,7 @@ export function verifyLaneHead(
       incarnation,
       lane: lane.value,
       seal,
-      leafIndex: channel.index,
+      leafIndex,
       revocations,
     }),
   );

@@ -19,7 +19,8 @@ site.admit(site.statement("gap"));
 const leafHashes = statements.map((statement) => hasher.leaf(statement));
 const head = site.seal();
 const proof: ProofMessage = {
-  laneOrigin: site.laneOrigin,
+  gateway: site.gateway.name,
+  incarnation: site.laneIncarnation,
   ...head.lane,
   // Out of order on purpose: entries stand by incarnation.
   entries: [2, 0, 1].map((i) => ({
@@ -60,7 +61,8 @@ test("a proof is refused under another head, or for another statement", () => {
   };
   expect(judge({ size: 9n })).toBe("PROOF_OTHER_HEAD");
   expect(judge({ root: nodeCrypto.sha256(utf8("x")) })).toBe("PROOF_OTHER_HEAD");
-  expect(judge({ laneOrigin: "x" })).toBe("PROOF_OTHER_HEAD");
+  expect(judge({ gateway: site.device.name })).toBe("PROOF_OTHER_HEAD");
+  expect(judge({ incarnation: new Uint8Array(16) })).toBe("PROOF_OTHER_HEAD");
   expect(judge({}, [...hashes].reverse())).toBe("PROOF_NOT_IN_LANE");
   expect(judge({}, hashes.slice(1))).toBe("PROOF_MALFORMED");
   expect(judge({ hashes: [] })).toBe("PROOF_MALFORMED");
@@ -79,9 +81,10 @@ test("a provisional proof is the gateway's word, for its own lane only", () => {
   const signature = signRoot({ origin: site.laneOrigin, ...head.lane }, site.gateway.key);
   expect(judge({ signature })).toBe("final false");
   expect(judge({})).toBe("PROOF_NOT_SIGNED");
-  const laneOrigin = site.laneOrigin.replace("gateway-1", "gateway-2");
-  expect(judge({ signature, laneOrigin })).toBe("PROOF_OTHER_GATEWAY");
-  expect(judge({ signature, laneOrigin: `${site.laneOrigin}0` })).toBe("PROOF_OTHER_GATEWAY");
+  expect(judge({ signature, gateway: site.device.name })).toBe("PROOF_OTHER_GATEWAY");
+  const incarnation = new Uint8Array(16);
+  expect(judge({ signature, incarnation })).toBe("PROOF_SIGNATURE_WRONG");
+  expect(judge({ signature: signature.slice(1) })).toBe("PROOF_SIGNATURE_WRONG");
   const byDevice = signRoot({ origin: site.laneOrigin, ...head.lane }, site.device.key);
   expect(judge({ signature: byDevice })).toBe("PROOF_SIGNATURE_WRONG");
   expect(judge({ signature, hashes: [] })).toBe("PROOF_MALFORMED");

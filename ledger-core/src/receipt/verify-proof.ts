@@ -12,8 +12,9 @@ import { treeHasher } from "../log/leaf-hash.ts";
 import type { MultiproofFault } from "../log/multiproof.ts";
 import { rootFromMultiproof } from "../log/multiproof.ts";
 import type { ProofEntry, ProofMessage } from "../wire/downlink-message.ts";
-import type { LogHead, LogSignatureFault } from "../wire/log-signature.ts";
-import { verifyLogSignature } from "../wire/log-signature.ts";
+import { laneOrigin } from "../wire/log-origin.ts";
+import type { LogHead, RootSignatureFault } from "../wire/log-signature.ts";
+import { verifyRootSignature } from "../wire/log-signature.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 import type { VerifiedGateway } from "./verify-gateway.ts";
 import type { VerifiedLaneHead } from "./verify-lane-head.ts";
@@ -54,18 +55,19 @@ export function verifyProofMessage(
   head: VerifiedLaneHead,
   evidence: ProofEvidence,
 ): Result<VerifiedProof, FinalProofFault> {
-  const { laneOrigin, size, root } = evidence.proof;
+  const { gateway, incarnation, size, root } = evidence.proof;
   const { lane } = head;
-  if (laneOrigin !== lane.origin || size !== lane.size || !equal(root, lane.root))
+  const sameLane = gateway === head.gateway.gateway && equal(incarnation, head.incarnation);
+  if (!sameLane || size !== lane.size || !equal(root, lane.root))
     return err({ code: "PROOF_OTHER_HEAD" });
-  return verifyEntries(crypto, evidence, true);
+  return verifyEntries(crypto, evidence, { lane, final: true });
 }
 
 export type ProvisionalProofFault =
   | ProofFault
   | { readonly code: "PROOF_NOT_SIGNED" }
   | { readonly code: "PROOF_OTHER_GATEWAY" }
-  | { readonly code: "PROOF_SIGNATURE_WRONG"; readonly cause: LogSignatureFault };
+  | { readonly code: "PROOF_SIGNATURE_WRONG"; readonly cause: RootSignatureFault };
 
 /**
  * Verifies a provisional proof: nobody but the gateway vouches for it.
@@ -79,29 +81,20 @@ export function verifyProvisional(
 ): Result<VerifiedProof, ProvisionalProofFault> {
   const { proof, gateway } = evidence;
   if (proof.signature === undefined) return err({ code: "PROOF_NOT_SIGNED" });
-  if (!isLaneOf(policy, gateway, proof.laneOrigin)) return err({ code: "PROOF_OTHER_GATEWAY" });
-  const signed = verifyLogSignature(crypto, proof.signature, {
-    origin: proof.laneOrigin,
-    size: proof.size,
-    root: proof.root,
-    key: gateway.key,
-  });
+  if (proof.gateway !== gateway.gateway) return err({ code: "PROOF_OTHER_GATEWAY" });
+  const { size, root } = proof;
+  const lane = { origin: laneOrigin({ ...policy, ...proof }), size, root };
+  const signed = verifyRootSignature(crypto, proof.signature, { ...lane, key: gateway.key });
   if (!signed.ok) return err({ code: "PROOF_SIGNATURE_WRONG", cause: signed.fault });
-  return verifyEntries(crypto, evidence, false);
-}
-
-/** Whether a log's name is that of some incarnation of this gateway's lane. */
-export function isLaneOf(policy: TrustPolicy, gateway: VerifiedGateway, origin: string): boolean {
-  const prefix = `${policy.consortium}/${policy.channel}/${gateway.gateway}/`;
-  return origin.startsWith(prefix) && /^[0-9a-f]{32}$/.test(origin.slice(prefix.length));
+  return verifyEntries(crypto, evidence, { lane, final: false });
 }
 
 function verifyEntries(
   crypto: CryptoPort,
   { proof, leafHashes }: ProofEvidence,
-  final: boolean,
+  { lane, final }: { readonly lane: LogHead; readonly final: boolean },
 ): Result<VerifiedProof, ProofFault> {
-  const { laneOrigin: origin, size, root, entries, hashes } = proof;
+  const { size, root, entries, hashes } = proof;
   if (leafHashes.length !== entries.length)
     return err({ code: "PROOF_MALFORMED", cause: { code: "MULTIPROOF_LEAVES_MISCOUNTED" } });
   // Entries stand by incarnation, a multiproof's leaves by index.
@@ -122,5 +115,5 @@ function verifyEntries(
   );
   if (!computed.ok) return err({ code: "PROOF_MALFORMED", cause: computed.fault });
   if (!equal(computed.value, root)) return err({ code: "PROOF_NOT_IN_LANE" });
-  return ok(mint<VerifiedProof>({ lane: { origin, size, root }, final, entries }));
+  return ok(mint<VerifiedProof>({ lane, final, entries }));
 }

@@ -63,7 +63,7 @@ describe("a true receipt", () => {
     expect(judgeTwice(channel.policy, present(again.ok ? again.value : undefined, "parsed"))).toBe(
       "valid",
     );
-    expect(finalOf(receipt).channel.signatures).toHaveLength(quorum);
+    expect(finalOf(receipt).channel.seals).toHaveLength(quorum);
   });
 
   test("tells what was verified", () => {
@@ -169,11 +169,14 @@ describe("a receipt that no validator sealed", () => {
     const options = { provisionalUnder: known.value };
     const verified = verifyReceipt(nodeCrypto, policy, provisional, options);
     expect(verified.ok && verified.value.final).toBeUndefined();
-    const lane = { ...provisional.lane, signature: { ...provisional.lane.signature } };
-    lane.signature.signature = flip(lane.signature.signature, 9);
+    const lane = { ...provisional.lane, signature: flip(provisional.lane.signature, 9) };
     const wrong = verifyReceipt(nodeCrypto, policy, { ...provisional, lane }, options);
     expect(wrong.ok || wrong.fault.code).toBe("LANE_SIGNATURE_WRONG");
-    const foreign = { ...provisional.lane, origin: channel.laneOrigin.replace("gateway-1", "g") };
+    const short = { ...provisional, lane: { ...lane, signature: lane.signature.slice(1) } };
+    expect(verifyReceipt(nodeCrypto, policy, short, options)).toMatchObject({
+      fault: { code: "LANE_SIGNATURE_WRONG", cause: { code: "LOG_SIGNATURE_LENGTH" } },
+    });
+    const foreign = { ...provisional.lane, gateway: channel.device.name };
     const other = verifyReceipt(nodeCrypto, policy, { ...provisional, lane: foreign }, options);
     expect(other.ok || other.fault.code).toBe("RECEIPT_OTHER_LANE");
   });
@@ -254,9 +257,13 @@ const mutants: readonly Mutant[] = [
     ...receipt,
     statement: channel.bundle({ position: { range: { first: 99n, count: 2 } } }).statement,
   })),
-  mutant("RECEIPT_OTHER_LANE", "another lane's name", (receipt, { laneOrigin }) => ({
+  mutant("RECEIPT_OTHER_LANE", "another gateway's name", (receipt, { device }) => ({
     ...receipt,
-    lane: { ...receipt.lane, origin: laneOrigin.replace(/.$/, "x") },
+    lane: { ...receipt.lane, gateway: device.name },
+  })),
+  mutant("RECEIPT_OTHER_LANE", "another incarnation of the lane", (receipt) => ({
+    ...receipt,
+    lane: { ...receipt.lane, incarnation: new Uint8Array(16) },
   })),
   mutant("RECEIPT_OTHER_LANE", "leaf 4 of 5 passed off as 1 of 2", (_, channel) => {
     const first = channel.admit(channel.statement("gap"));
@@ -266,7 +273,7 @@ const mutants: readonly Mutant[] = [
     expect([receipt.lane.size, receipt.lane.path.length]).toEqual([5n, 1]);
     return { ...receipt, lane: { ...receipt.lane, index: 1n, size: 2n } };
   }),
-  mutant("SEAL_OTHER_SIZE", "lane head 4 of 5 passed off as 1 of 2", (_, channel) => {
+  mutant("SEAL_COSIGNATURE_WRONG", "lane head 4 of 5 passed off as 1 of 2", (_, channel) => {
     channel.log.fillTo(4);
     const index = channel.admit(channel.statement("start"));
     const receipt = channel.receipt(index, channel.seal());
@@ -331,7 +338,13 @@ const mutants: readonly Mutant[] = [
     const { laneHead } = new SyntheticChannel({ channel: "wool" }).seal();
     return withFinal(receipt, { laneHead });
   }),
-  mutant("LANE_HEAD_NOT_IN_CHANNEL", "lane head that was not ordered", (receipt, channel) => {
+  mutant("LANE_HEAD_PATH_MALFORMED", "no path in the channel's log", (receipt) =>
+    withChannel(receipt, { path: [] }),
+  ),
+  mutant("LANE_HEAD_PATH_MALFORMED", "a log of no leaves", (receipt) =>
+    withChannel(receipt, { index: 0n, size: 0n, path: [] }),
+  ),
+  mutant("SEAL_COSIGNATURE_WRONG", "lane head that was not ordered", (receipt, channel) => {
     channel.admit(channel.statement("gap"));
     const { channel: evidence } = finalOf(receipt);
     return withFinal(receipt, { laneHead: channel.seal().laneHead, channel: evidence });

@@ -23,8 +23,9 @@ import type { FieldFault } from "../wire/field-reader.ts";
 import type { RejectionClaims } from "../wire/gateway-claims.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
+import { laneOrigin } from "../wire/log-origin.ts";
 import type { LogHead } from "../wire/log-signature.ts";
-import { verifyLogSignature } from "../wire/log-signature.ts";
+import { verifyRootSignature } from "../wire/log-signature.ts";
 import type { ParsedStatement, SignatureFault, StatementFault } from "../wire/statement.ts";
 import { parseStatement, verifyStatement } from "../wire/statement.ts";
 import type { ChainFault, ValidityNote } from "./certificate-chain.ts";
@@ -38,7 +39,6 @@ import { verifyDisclosure } from "./verify-disclosure.ts";
 import type { VerifiedGateway } from "./verify-gateway.ts";
 import type { LaneHeadFault, VerifiedLaneHead } from "./verify-lane-head.ts";
 import { verifyLaneHead } from "./verify-lane-head.ts";
-import { isLaneOf } from "./verify-proof.ts";
 import type { RevocationFault } from "./verify-revocation.ts";
 import { verifyNotRevoked } from "./verify-revocation.ts";
 
@@ -188,7 +188,8 @@ function verifyLane(
   receipt: Receipt,
   options: ReceiptOptions,
 ): Result<VerifiedLane, ReceiptFault> {
-  const { origin, index, size, path, signature } = receipt.lane;
+  const { index, size, path, signature } = receipt.lane;
+  const origin = laneOrigin({ ...policy, ...receipt.lane });
   const hasher = treeHasher((bytes) => crypto.sha256(bytes));
   const leafHash = hasher.leaf(receipt.statement);
   const computed = rootFromInclusion(hasher, { leafIndex: index, treeSize: size, leafHash, path });
@@ -197,9 +198,9 @@ function verifyLane(
   if (receipt.final === undefined) {
     const gateway = options.provisionalUnder;
     if (gateway === undefined) return err({ code: "RECEIPT_NOT_FINAL" });
-    if (!isLaneOf(policy, gateway, origin)) return err({ code: "RECEIPT_OTHER_LANE" });
+    if (receipt.lane.gateway !== gateway.gateway) return err({ code: "RECEIPT_OTHER_LANE" });
     const head = { origin, size, root, key: gateway.key };
-    const signed = verifyLogSignature(crypto, signature, head);
+    const signed = verifyRootSignature(crypto, signature, head);
     if (!signed.ok) return err({ code: "LANE_SIGNATURE_WRONG", cause: signed.fault });
     return ok({ gateway, lane: { origin, size, root, index } });
   }

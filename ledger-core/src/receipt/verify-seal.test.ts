@@ -4,17 +4,32 @@ import { present } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { parseNote } from "../log/note.ts";
-import type { ChannelEvidence } from "../wire/downlink-message.ts";
+import type { Seal } from "../wire/downlink-message.ts";
+import type { TrustPolicy } from "./trust-policy.ts";
 import { verifySeal, verifySealedNote } from "./verify-seal.ts";
 
 const site = new SyntheticChannel({ validators: 4 });
-const whole = site.seal().channel;
+site.seal();
 const head = site.log.head();
+const all = site.seals(head);
+const quorum = all.slice(0, 3);
+const first = present(all[0], "first seal");
 const stranger = new SyntheticChannel({ validators: 4 });
+const otherRoot = nodeCrypto.sha256(utf8("other"));
 
-function judge(more: Partial<ChannelEvidence>): string {
-  const verified = verifySeal(nodeCrypto, site.policy, { ...whole, ...more });
+function judge(seals: readonly Seal[], of = head, policy: TrustPolicy = site.policy): string {
+  const verified = verifySeal(nodeCrypto, policy, { ...of, seals });
   return verified.ok ? "valid" : verified.fault.code;
+}
+
+function judgeNote(note: string): string {
+  const verified = verifySealedNote(nodeCrypto, site.policy, note);
+  return verified.ok ? "valid" : verified.fault.code;
+}
+
+/** A quorum whose first seal is changed. */
+function changed(more: Partial<Seal>): readonly Seal[] {
+  return [{ ...first, ...more }, ...quorum.slice(1)];
 }
 
 /** The note as its text and lines. */
@@ -24,85 +39,113 @@ function linesOf(note: string) {
   return parsed.value;
 }
 
-test("a quorum of both forms is a seal, and so is more", () => {
-  expect(judge({})).toBe("valid");
-  expect(judge({ note: site.note(head) })).toBe("valid");
-  const all = site.validators.map(({ key }) =>
-    signRoot({ origin: site.policy.origin, ...head }, key),
-  );
-  expect(judge({ signatures: all })).toBe("valid");
+test("a quorum's seals are enough, in any order, and so are more", () => {
+  expect(judge(quorum)).toBe("valid");
+  expect(judge([...quorum].reverse())).toBe("valid");
+  expect(judge(all)).toBe("valid");
 });
 
-test("SEAL_QUORUM_MISSING: a cosignature dropped, or all validators of another quorum", () => {
-  expect(judge({ note: site.note(head, site.validators.slice(2)) })).toBe("SEAL_QUORUM_MISSING");
+test("SEAL_QUORUM_MISSING: a seal dropped, or all", () => {
+  expect(judge(quorum.slice(1))).toBe("SEAL_QUORUM_MISSING");
+  expect(judge([])).toBe("SEAL_QUORUM_MISSING");
 });
 
-test("SEAL_ROOT_QUORUM_MISSING: a root signature dropped", () => {
-  expect(judge({ signatures: whole.signatures.slice(1) })).toBe("SEAL_ROOT_QUORUM_MISSING");
-  expect(judge({ signatures: [] })).toBe("SEAL_ROOT_QUORUM_MISSING");
+test("SEAL_SIGNER_REPEATED: one validator counted twice", () => {
+  expect(judge([...quorum.slice(1), first, first])).toBe("SEAL_SIGNER_REPEATED");
 });
 
-test("SEAL_ROOT_SIGNER_REPEATED: one validator counted twice", () => {
-  const [first, second] = whole.signatures;
-  const twice = [present(first, "first"), present(second, "second"), present(first, "first")];
-  expect(judge({ signatures: twice })).toBe("SEAL_ROOT_SIGNER_REPEATED");
+test("SEAL_SIGNER_UNKNOWN: a key id that no validator of the policy has", () => {
+  expect(judge([...quorum, ...stranger.seals(head)])).toBe("SEAL_SIGNER_UNKNOWN");
+  expect(judge(changed({ keyId: new Uint8Array(4) }))).toBe("SEAL_SIGNER_UNKNOWN");
 });
 
-test("SEAL_ROOT_SIGNER_UNKNOWN: a key that the policy does not name", () => {
-  const foreign = stranger.evidence(0).signatures;
-  expect(judge({ signatures: [...whole.signatures, ...foreign] })).toBe("SEAL_ROOT_SIGNER_UNKNOWN");
-  const garbled = { protectedBytes: utf8("header"), signature: new Uint8Array(64) };
-  expect(judge({ signatures: [garbled] })).toBe("SEAL_ROOT_SIGNER_UNKNOWN");
+test("SEAL_SIGNATURE_LENGTH: another length than the validators' keys have", () => {
+  const lengths = { code: "SEAL_SIGNATURE_LENGTH", validator: "validator-1" };
+  for (const length of [0, 63, 65, 2_420]) {
+    for (const form of ["cosignature", "logSignature"]) {
+      const seals = changed({ [form]: new Uint8Array(length) });
+      const verified = verifySeal(nodeCrypto, site.policy, { ...head, seals });
+      expect(verified).toMatchObject({ fault: { ...lengths, length } });
+    }
+  }
 });
 
-test("SEAL_ROOT_SIGNATURE_WRONG: signatures over another root, origin or size", () => {
-  const { origin } = site.policy;
-  for (const [other, cause] of [
-    [{ origin, ...head, root: nodeCrypto.sha256(utf8("other")) }, "LOG_SIGNATURE_WRONG"],
-    [{ ...head, origin: `${origin}x` }, "LOG_SIGNATURE_OTHER_LOG"],
-    [{ origin, ...head, size: head.size + 1n }, "LOG_SIGNATURE_OTHER_SIZE"],
+test("SEAL_COSIGNATURE_WRONG: another root, size, log or time, however many good ones there are", () => {
+  expect(judge(quorum, { ...head, root: otherRoot })).toBe("SEAL_COSIGNATURE_WRONG");
+  expect(judge(quorum, { ...head, size: head.size + 1n })).toBe("SEAL_COSIGNATURE_WRONG");
+  const wool = { ...site.policy, origin: "consortium.example/wool" };
+  expect(judge(quorum, head, wool)).toBe("SEAL_COSIGNATURE_WRONG");
+  for (const [timeSeconds, cause] of [
+    [first.timeSeconds + 1, "COSIGNATURE_INVALID"],
+    [253_402_300_800, "COSIGNATURE_TIME_OUT_OF_RANGE"],
   ] as const) {
-    const signatures = site.validators.map(({ key }) => signRoot(other, key));
-    const verified = verifySeal(nodeCrypto, site.policy, { ...whole, signatures });
-    expect(verified).toMatchObject({
-      fault: {
-        code: "SEAL_ROOT_SIGNATURE_WRONG",
-        validator: "validator-1",
-        cause: { code: cause },
-      },
+    const seals = [...all.slice(1), { ...first, timeSeconds }];
+    expect(verifySeal(nodeCrypto, site.policy, { ...head, seals })).toMatchObject({
+      fault: { code: "SEAL_COSIGNATURE_WRONG", validator: "validator-1", cause: { code: cause } },
     });
   }
 });
 
-test("SEAL_COSIGNATURE_WRONG: one bad or repeated line, however many good ones there are", () => {
-  const { text, signatures } = linesOf(site.note(head));
+test("SEAL_ROOT_SIGNATURE_WRONG: over another root, log or size", () => {
+  const { origin } = site.policy;
+  const { key } = present(site.validators[0], "validator");
+  for (const other of [
+    { origin, ...head, root: otherRoot },
+    { ...head, origin: `${origin}x` },
+    { origin, ...head, size: head.size + 1n },
+  ]) {
+    const seals = changed({ logSignature: signRoot(other, key) });
+    expect(judge(seals)).toBe("SEAL_ROOT_SIGNATURE_WRONG");
+  }
+});
+
+test("a validator whose key id is another's does not shut that one out", () => {
+  // Key ids have 32 bits, so such a key can be searched for; hashing all to one id stands for it.
+  const { sha256, verify } = nodeCrypto;
+  const names = site.validators.map(({ name }) => utf8(`${name}\n`));
+  const crypto = {
+    verify,
+    sha256: (bytes: Uint8Array) => {
+      const isKeyId = names.some((start) => start.every((byte, i) => bytes[i] === byte));
+      return sha256(isKeyId ? utf8("collision") : bytes);
+    },
+  };
+  const keyId = sha256(utf8("collision")).slice(0, 4);
+  const seals = quorum.map((seal) => ({ ...seal, keyId }));
+  expect(verifySeal(crypto, site.policy, { ...head, seals })).toMatchObject({ ok: true });
+  const [, second] = seals;
+  const twice = [...seals, present(second, "second seal")];
+  expect(verifySeal(crypto, site.policy, { ...head, seals: twice })).toMatchObject({
+    fault: { code: "SEAL_COSIGNATURE_WRONG", validator: "validator-4" },
+  });
+});
+
+test("a note is a seal too: one bad or repeated line spoils it, others' lines do not count", () => {
+  const note = site.note(head);
+  expect(judgeNote(note)).toBe("valid");
+  const { text, signatures } = linesOf(note);
+  expect(judgeNote(noteOf(text, signatures.slice(2)))).toBe("SEAL_QUORUM_MISSING");
   const other = `${text.split("\n")[0]}\n7\n${text.split("\n")[2]}\n`;
   const wrong = site.cosign(other, present(site.validators[3], "validator"));
-  expect(judge({ note: noteOf(text, [...signatures.slice(0, 3), wrong]) })).toBe(
+  expect(judgeNote(noteOf(text, [...signatures.slice(0, 3), wrong]))).toBe(
     "SEAL_COSIGNATURE_WRONG",
   );
-  expect(judge({ note: noteOf(text, [...signatures, ...signatures.slice(0, 1)]) })).toBe(
+  expect(judgeNote(noteOf(text, [...signatures, ...signatures.slice(0, 1)]))).toBe(
     "SEAL_COSIGNATURE_WRONG",
   );
-});
-
-test("SEAL_SIGNER_UNKNOWN: a stranger's line in a receipt; a bare checkpoint passes over it", () => {
-  const { text, signatures } = linesOf(site.note(head));
   const witness = stranger.cosign(text, present(stranger.validators[0], "validator"));
-  const note = noteOf(text, [...signatures, { ...witness, name: "witness.example" }]);
-  expect(judge({ note })).toBe("SEAL_SIGNER_UNKNOWN");
-  const bare = verifySealedNote(nodeCrypto, site.policy, note, { otherSigners: "ignore" });
+  const witnessed = noteOf(text, [...signatures, { ...witness, name: "witness.example" }]);
+  const bare = verifySealedNote(nodeCrypto, site.policy, witnessed);
   expect(bare.ok && bare.value.cosignatures).toHaveLength(4);
-  const alone = noteOf(text, [witness]);
-  const unsealed = verifySealedNote(nodeCrypto, site.policy, alone, { otherSigners: "ignore" });
-  expect(unsealed).toMatchObject({ fault: { code: "SEAL_QUORUM_MISSING", have: 0, needed: 3 } });
+  expect(verifySealedNote(nodeCrypto, site.policy, noteOf(text, [witness]))).toMatchObject({
+    fault: { code: "SEAL_QUORUM_MISSING", have: 0, needed: 3 },
+  });
 });
 
-test("SEAL_OTHER_LOG, SEAL_OTHER_SIZE, SEAL_NOTE_MALFORMED", () => {
+test("SEAL_OTHER_LOG, SEAL_NOTE_MALFORMED", () => {
   const wool = new SyntheticChannel({ validators: 4, channel: "wool" });
-  expect(judge({ note: wool.seal().channel.note })).toBe("SEAL_OTHER_LOG");
-  expect(judge({ size: whole.size + 1n })).toBe("SEAL_OTHER_SIZE");
-  expect(judge({ note: "" })).toBe("SEAL_NOTE_MALFORMED");
-  const { signatures } = linesOf(whole.note);
-  expect(judge({ note: noteOf("no checkpoint\n", signatures) })).toBe("SEAL_NOTE_MALFORMED");
+  expect(judgeNote(wool.note(wool.log.head()))).toBe("SEAL_OTHER_LOG");
+  expect(judgeNote("")).toBe("SEAL_NOTE_MALFORMED");
+  const { signatures } = linesOf(site.note(head));
+  expect(judgeNote(noteOf("no checkpoint\n", signatures))).toBe("SEAL_NOTE_MALFORMED");
 });

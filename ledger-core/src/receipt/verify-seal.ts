@@ -1,29 +1,33 @@
 /**
- * Verifies a sealed checkpoint: a quorum of the policy's validators cosigned the channel's size and root,
- * as a note (C2SP tlog-checkpoint, tlog-cosignature) and as RFC 9942 signatures over the root.
+ * Verifies a sealed checkpoint: a quorum of the policy's validators signed the channel's size and root, by
+ * a cosignature (C2SP tlog-checkpoint, tlog-cosignature) and as RFC 9942 has it. In a receipt the signatures
+ * stand alone and all that they are over is built here; a bare checkpoint is a note with cosignatures.
  */
 
 import { present } from "../base/assert.ts";
 import type { Brand } from "../base/brand.ts";
 import { mint } from "../base/brand.ts";
-import { equal, utf8 } from "../base/bytes.ts";
+import { equal, u32, utf8 } from "../base/bytes.ts";
 import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { unixMillis } from "../base/time.ts";
 import type { CheckpointFault } from "../log/checkpoint.ts";
-import { parseCheckpoint } from "../log/checkpoint.ts";
+import { encodeCheckpoint, parseCheckpoint } from "../log/checkpoint.ts";
 import type { CosignatureFault, Cosigner } from "../log/cosignature.ts";
-import { verifyCosignature } from "../log/cosignature.ts";
+import { verifyCosignature, verifyDetachedCosignature } from "../log/cosignature.ts";
 import type { NoteFault } from "../log/note.ts";
 import { parseNote } from "../log/note.ts";
-import { thumbprint } from "../wire/algorithm.ts";
+import type { TreeSize } from "../log/tree-size.ts";
+import { keyIdOf } from "../log/verifier-key.ts";
+import { signatureLengthFits } from "../wire/algorithm.ts";
 import type { Validator } from "../wire/channel-claims.ts";
-import type { ChannelEvidence } from "../wire/downlink-message.ts";
+import type { TreeHead } from "../wire/device-claims.ts";
+import type { Seal } from "../wire/downlink-message.ts";
 import type { Identifier } from "../wire/identifier.ts";
-import type { LogHead, LogSignature, LogSignatureFault } from "../wire/log-signature.ts";
-import { kidOfLogSignature, verifyLogSignature } from "../wire/log-signature.ts";
+import type { LogHead } from "../wire/log-signature.ts";
+import { verifyRootSignature } from "../wire/log-signature.ts";
 import { faultsTolerated } from "./quorum.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 
@@ -50,7 +54,6 @@ export type VerifiedSeal = Brand<
 export type NoteSealFault =
   | { readonly code: "SEAL_NOTE_MALFORMED"; readonly cause: NoteFault | CheckpointFault }
   | { readonly code: "SEAL_OTHER_LOG" }
-  | { readonly code: "SEAL_SIGNER_UNKNOWN" }
   | {
       readonly code: "SEAL_COSIGNATURE_WRONG";
       readonly validator: string;
@@ -59,52 +62,106 @@ export type NoteSealFault =
   | { readonly code: "SEAL_QUORUM_MISSING"; readonly have: number; readonly needed: number };
 
 export type SealFault =
-  | NoteSealFault
-  | { readonly code: "SEAL_OTHER_SIZE" }
-  | { readonly code: "SEAL_ROOT_SIGNER_UNKNOWN" }
-  | { readonly code: "SEAL_ROOT_SIGNER_REPEATED"; readonly validator: string }
+  | Exclude<NoteSealFault, { readonly code: "SEAL_NOTE_MALFORMED" | "SEAL_OTHER_LOG" }>
+  | { readonly code: "SEAL_SIGNER_UNKNOWN" }
+  | { readonly code: "SEAL_SIGNER_REPEATED"; readonly validator: string }
   | {
-      readonly code: "SEAL_ROOT_SIGNATURE_WRONG";
+      readonly code: "SEAL_SIGNATURE_LENGTH";
       readonly validator: string;
-      readonly cause: LogSignatureFault;
+      readonly length: number;
     }
-  | { readonly code: "SEAL_ROOT_QUORUM_MISSING"; readonly have: number; readonly needed: number };
+  | { readonly code: "SEAL_ROOT_SIGNATURE_WRONG"; readonly validator: string };
 
 /** Under which name and key a validator cosigns notes. */
 export function cosignerOf(validator: Validator): Cosigner {
   return { name: validator.name, publicKey: validator.publicKey };
 }
 
+/** A checkpoint's text as validators cosign it: origin, size and root, and no further lines. */
+export function checkpointText(policy: Pick<TrustPolicy, "origin">, head: TreeHead): string {
+  const treeSize = mint<TreeSize>(head.size);
+  return encodeCheckpoint({ origin: policy.origin, treeSize, root: head.root, extensions: [] });
+}
+
+/** The validators whose key id this is: one, unless somebody searched for a key with another's id. */
+export function validatorsOf(
+  crypto: Pick<CryptoPort, "sha256">,
+  policy: TrustPolicy,
+  keyId: Uint8Array,
+): readonly Validator[] {
+  return policy.validators.filter((validator) => {
+    const key = { ...cosignerOf(validator), type: "cosignature-v1" } as const;
+    return equal(u32(keyIdOf(crypto, key)), keyId);
+  });
+}
+
+/** The key of a validator's RFC 9942 signatures: the same with which it cosigns. */
+export function rootKeyOf(validator: Validator): PublicKey {
+  return { algorithm: "EdDSA", point: validator.publicKey };
+}
+
 /**
- * Verifies both forms of a seal over one size and root. It holds signatures of the policy's validators
- * and of nobody else: what is in a receipt is verified, to the last bit.
- * Faults: SEAL_*.
+ * Verifies the seals over one size and root, both signatures of each. They are of the policy's validators
+ * and of nobody else, each once: what is in a receipt is verified, to the last bit.
+ *
+ * Faults: SEAL_SIGNER_UNKNOWN, SEAL_SIGNER_REPEATED, SEAL_SIGNATURE_LENGTH, SEAL_COSIGNATURE_WRONG,
+ *   SEAL_ROOT_SIGNATURE_WRONG (one bad seal is a fault, however many good ones there are),
+ *   SEAL_QUORUM_MISSING.
  */
 export function verifySeal(
   crypto: CryptoPort,
   policy: TrustPolicy,
-  channel: Pick<ChannelEvidence, "size" | "signatures" | "note">,
+  { seals, ...tree }: TreeHead & { readonly seals: readonly Seal[] },
 ): Result<VerifiedSeal, SealFault> {
-  const sealed = verifySealedNote(crypto, policy, channel.note, { otherSigners: "refuse" });
-  if (!sealed.ok) return sealed;
-  if (sealed.value.head.size !== channel.size) return err({ code: "SEAL_OTHER_SIZE" });
-  const fault = judgeRootSignatures(crypto, policy, channel.signatures, sealed.value.head);
-  return fault === undefined ? sealed : err(fault);
+  const head: LogHead = { origin: policy.origin, size: tree.size, root: tree.root };
+  const text = checkpointText(policy, head);
+  const cosigners: VerifiedCosigner[] = [];
+  for (const seal of seals) {
+    const known = validatorsOf(crypto, policy, seal.keyId);
+    const fresh = known.filter(({ name }) => cosigners.every((one) => one.validator !== name));
+    const [first] = known;
+    if (first === undefined) return err({ code: "SEAL_SIGNER_UNKNOWN" });
+    const judged = fresh.map((validator) => judgeSeal(crypto, validator, { seal, head, text }));
+    const good = judged.find((one) => one.ok) ?? judged[0];
+    if (good === undefined) return err({ code: "SEAL_SIGNER_REPEATED", validator: first.name });
+    if (!good.ok) return good;
+    cosigners.push(good.value);
+  }
+  return judgeQuorum(policy, head, cosigners);
+}
+
+/** One seal under one validator's key. */
+function judgeSeal(
+  crypto: CryptoPort,
+  validator: Validator,
+  { seal, head, text }: { readonly seal: Seal; readonly head: LogHead; readonly text: string },
+): Result<VerifiedCosigner, SealFault> {
+  const { cosignature, logSignature, timeSeconds } = seal;
+  const { name } = validator;
+  const key = rootKeyOf(validator);
+  for (const { length } of [cosignature, logSignature])
+    if (!signatureLengthFits(key.algorithm, length))
+      return err({ code: "SEAL_SIGNATURE_LENGTH", validator: name, length });
+  const signed = { text, timeSeconds, signature: cosignature };
+  const cosigned = verifyDetachedCosignature(crypto, cosignerOf(validator), signed);
+  if (!cosigned.ok)
+    return err({ code: "SEAL_COSIGNATURE_WRONG", validator: name, cause: cosigned.fault });
+  if (!verifyRootSignature(crypto, logSignature, { ...head, key }).ok)
+    return err({ code: "SEAL_ROOT_SIGNATURE_WRONG", validator: name });
+  return ok(cosigner(validator, timeSeconds));
 }
 
 /**
- * Verifies a checkpoint's note alone.
+ * Verifies a checkpoint's note alone. Lines of others than the policy's validators, e.g. of public
+ * witnesses, are passed over, as the specification rules.
  *
- * @param otherSigners what to do with lines of others, e.g. public witnesses. The specification passes
- *   over them; inside a receipt they are refused, since nothing could be said of them.
- * Faults: SEAL_NOTE_MALFORMED, SEAL_OTHER_LOG, SEAL_SIGNER_UNKNOWN, SEAL_COSIGNATURE_WRONG (one bad
- *   line of a validator is a fault, however many good ones there are), SEAL_QUORUM_MISSING.
+ * Faults: SEAL_NOTE_MALFORMED, SEAL_OTHER_LOG, SEAL_COSIGNATURE_WRONG (one bad line of a validator is a
+ *   fault, however many good ones there are), SEAL_QUORUM_MISSING.
  */
 export function verifySealedNote(
   crypto: CryptoPort,
   policy: TrustPolicy,
   text: string,
-  { otherSigners }: { readonly otherSigners: "refuse" | "ignore" },
 ): Result<VerifiedSeal, NoteSealFault> {
   const note = parseNote(utf8(text));
   if (!note.ok) return err({ code: "SEAL_NOTE_MALFORMED", cause: note.fault });
@@ -112,56 +169,36 @@ export function verifySealedNote(
   if (!checkpoint.ok) return err({ code: "SEAL_NOTE_MALFORMED", cause: checkpoint.fault });
   const { origin, treeSize: size, root } = checkpoint.value;
   if (origin !== policy.origin) return err({ code: "SEAL_OTHER_LOG" });
-  const cosignatures: VerifiedCosigner[] = [];
+  const cosigners: VerifiedCosigner[] = [];
   for (const validator of policy.validators) {
-    const { name, organisation } = validator;
     const verified = verifyCosignature(crypto, cosignerOf(validator), note.value);
-    if (verified.ok) {
-      const at = unixMillis(verified.value.timeSeconds * 1_000);
-      cosignatures.push({ validator: name, organisation, at });
-    } else if (verified.fault.code !== "COSIGNATURE_MISSING") {
+    if (verified.ok) cosigners.push(cosigner(validator, verified.value.timeSeconds));
+    else if (verified.fault.code !== "COSIGNATURE_MISSING") {
+      const { name } = validator;
       return err({ code: "SEAL_COSIGNATURE_WRONG", validator: name, cause: verified.fault });
     }
   }
-  if (otherSigners === "refuse" && note.value.signatures.length !== cosignatures.length)
-    return err({ code: "SEAL_SIGNER_UNKNOWN" });
+  return judgeQuorum(policy, { origin, size, root }, cosigners);
+}
+
+function cosigner({ name, organisation }: Validator, timeSeconds: number): VerifiedCosigner {
+  return { validator: name, organisation, at: unixMillis(timeSeconds * 1_000) };
+}
+
+/** What follows from good signatures of distinct validators, if they are enough. */
+function judgeQuorum(
+  policy: TrustPolicy,
+  head: LogHead,
+  cosigners: readonly VerifiedCosigner[],
+): Result<VerifiedSeal, Extract<SealFault, { readonly code: "SEAL_QUORUM_MISSING" }>> {
   const { quorum: needed, validators } = policy;
-  if (cosignatures.length < needed)
-    return err({ code: "SEAL_QUORUM_MISSING", have: cosignatures.length, needed });
-  cosignatures.sort((a, b) => a.at - b.at);
+  if (cosigners.length < needed)
+    return err({ code: "SEAL_QUORUM_MISSING", have: cosigners.length, needed });
+  const cosignatures = cosigners.toSorted((a, b) => a.at - b.at);
   const { at: notAfter } = present(
     cosignatures[faultsTolerated(validators.length)],
     "cosignature of an honest validator",
   );
   const organisations = [...new Set(cosignatures.map((line) => line.organisation))];
-  const head = { origin, size, root };
   return ok(mint<VerifiedSeal>({ head, cosignatures, notAfter, organisations }));
-}
-
-/** At least a quorum of distinct validators, and every signature good. */
-function judgeRootSignatures(
-  crypto: CryptoPort,
-  policy: TrustPolicy,
-  signatures: readonly LogSignature[],
-  head: LogHead,
-): SealFault | undefined {
-  const signers = policy.validators.map(({ name, publicKey }) => {
-    const key: PublicKey = { algorithm: "EdDSA", point: publicKey };
-    return { name, key, kid: thumbprint((bytes) => crypto.sha256(bytes), key) };
-  });
-  const seen = new Set<string>();
-  for (const signed of signatures) {
-    const kid = kidOfLogSignature(signed);
-    const signer = signers.find((known) => kid !== undefined && equal(known.kid, kid));
-    if (signer === undefined) return { code: "SEAL_ROOT_SIGNER_UNKNOWN" };
-    const { name: validator, key } = signer;
-    if (seen.has(validator)) return { code: "SEAL_ROOT_SIGNER_REPEATED", validator };
-    seen.add(validator);
-    const verified = verifyLogSignature(crypto, signed, { ...head, key });
-    if (!verified.ok)
-      return { code: "SEAL_ROOT_SIGNATURE_WRONG", validator, cause: verified.fault };
-  }
-  const needed = policy.quorum;
-  if (seen.size < needed) return { code: "SEAL_ROOT_QUORUM_MISSING", have: seen.size, needed };
-  return undefined;
 }

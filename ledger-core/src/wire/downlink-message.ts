@@ -8,10 +8,12 @@ import { decodeCbor, encodeCbor } from "../base/cbor.ts";
 import type { Result } from "../base/result.ts";
 import type { FieldFault } from "./field-reader.ts";
 import { FieldReader } from "./field-reader.ts";
+import type { Identifier } from "./identifier.ts";
 import {
   certificateBytesMax,
   chainLengthMax,
   incarnationsPerPageMax,
+  logSignatureBytesMax,
   messageBytesMax,
   multiproofHashesMax,
   pathLengthMax,
@@ -19,7 +21,6 @@ import {
   statementsPerProofMax,
   validatorsMax,
 } from "./limits.ts";
-import type { LogSignature } from "./log-signature.ts";
 import type { IncarnationRanges } from "./uplink-message.ts";
 import { encodeRanges, parseRanges } from "./uplink-message.ts";
 
@@ -33,7 +34,8 @@ export type WantMessage = {
 
 /** A sealed lane head, once for all statements that it covers. */
 export type HeadMessage = {
-  readonly laneSignature: LogSignature;
+  /** The gateway's over the lane's root; its protected header follows from the lane head (§9). */
+  readonly laneSignature: Uint8Array;
   /** Exact bytes of the lane-head statement. */
   readonly laneHead: Uint8Array;
   readonly gatewayChain: readonly Uint8Array[];
@@ -42,15 +44,27 @@ export type HeadMessage = {
   readonly consistency?: { readonly fromSize: bigint; readonly path: readonly Digest[] };
 };
 
-/** How a lane head stands in the channel's log, and who cosigned that log. */
+/**
+ * How a lane head stands in the channel's log, and who sealed that log. The root is not stated: it is
+ * where path and lane head lead to, and the seals are good for no other.
+ */
 export type ChannelEvidence = {
   readonly index: bigint;
   readonly size: bigint;
   readonly path: readonly Digest[];
-  /** The validators' RFC 9942 signatures over the channel's root at `size`. */
-  readonly signatures: readonly LogSignature[];
-  /** The C2SP tlog-checkpoint note with its cosignatures. */
-  readonly note: string;
+  readonly seals: readonly Seal[];
+};
+
+/** One validator's two signatures over a size and root; all else that they sign can be rebuilt (§9.2). */
+export type Seal = {
+  /** 4 bytes: the validator's C2SP key id for `cosignature/v1`. */
+  readonly keyId: Uint8Array;
+  /** When it cosigned, in seconds since 1970. */
+  readonly timeSeconds: number;
+  /** Over the checkpoint as a note; its length is that of the key's algorithm. */
+  readonly cosignature: Uint8Array;
+  /** As RFC 9942 has it, over the root. */
+  readonly logSignature: Uint8Array;
 };
 
 /**
@@ -58,10 +72,12 @@ export type ChannelEvidence = {
  * provisional: signed by the gateway alone. Without, a head message came before it.
  */
 export type ProofMessage = {
-  readonly laneOrigin: string;
+  readonly gateway: Identifier;
+  /** Of the gateway's lane, 16 bytes. */
+  readonly incarnation: Uint8Array;
   readonly size: bigint;
   readonly root: Digest;
-  readonly signature?: LogSignature;
+  readonly signature?: Uint8Array;
   readonly entries: readonly ProofEntry[];
   /** The multiproof's hashes in the order of `log/multiproof`. */
   readonly hashes: readonly Digest[];
@@ -98,7 +114,7 @@ export function parseWantMessage(bytes: Uint8Array): Result<WantMessage, Message
 export function encodeHeadMessage(message: HeadMessage): Uint8Array {
   const { channel, consistency } = message;
   return encodeCbor([
-    encodeLogSignature(message.laneSignature),
+    message.laneSignature,
     message.laneHead,
     message.gatewayChain,
     encodeChannelEvidence(channel),
@@ -108,7 +124,7 @@ export function encodeHeadMessage(message: HeadMessage): Uint8Array {
 
 export function parseHeadMessage(bytes: Uint8Array): Result<HeadMessage, MessageFault> {
   return parse(bytes, (fields) => ({
-    laneSignature: parseLogSignature(fields.nested(0)),
+    laneSignature: fields.bytes(0, logSignatureBytesMax),
     laneHead: fields.bytes(1, statementBytesMax),
     gatewayChain: parseChain(fields, 2),
     channel: parseChannelEvidence(fields.nested(3)),
@@ -118,10 +134,11 @@ export function parseHeadMessage(bytes: Uint8Array): Result<HeadMessage, Message
 
 export function encodeProofMessage(message: ProofMessage): Uint8Array {
   return encodeCbor([
-    message.laneOrigin,
+    message.gateway,
+    message.incarnation,
     message.size,
     message.root,
-    message.signature === undefined ? null : encodeLogSignature(message.signature),
+    message.signature ?? null,
     groupByIncarnation(message.entries).map(([incarnation, entries]) => [
       incarnation,
       entries.map((entry) => [entry.first, entry.leafIndex, entry.rejection ?? null]),
@@ -134,7 +151,7 @@ export function encodeProofMessage(message: ProofMessage): Uint8Array {
 export function parseProofMessage(bytes: Uint8Array): Result<ProofMessage, MessageFault> {
   return parse(bytes, (fields) => {
     const entries = fields
-      .list(4, incarnationsPerPageMax, (holder) => {
+      .list(5, incarnationsPerPageMax, (holder) => {
         const group = holder.nested(0);
         const incarnation = group.fixed(0, 16);
         const items = group.list(1, statementsPerProofMax, (item) => ({
@@ -145,14 +162,15 @@ export function parseProofMessage(bytes: Uint8Array): Result<ProofMessage, Messa
         return items;
       })
       .flat();
-    if (entries.length > statementsPerProofMax) fields.refuse(4);
+    if (entries.length > statementsPerProofMax) fields.refuse(5);
     return {
-      laneOrigin: fields.text(0),
-      size: fields.counter(1),
-      root: fields.digest(2),
-      ...(fields.given(3) ? { signature: parseLogSignature(fields.nested(3)) } : {}),
+      gateway: fields.identifier(0),
+      incarnation: fields.fixed(1, 16),
+      size: fields.counter(2),
+      root: fields.digest(3),
+      ...(fields.given(4) ? { signature: fields.bytes(4, logSignatureBytesMax) } : {}),
       entries,
-      hashes: fields.list(5, multiproofHashesMax, (item) => item.digest(0)),
+      hashes: fields.list(6, multiproofHashesMax, (item) => item.digest(0)),
     };
   });
 }
@@ -167,36 +185,35 @@ export function parseCertificateMessage(
   return parse(bytes, (fields) => ({ signing: parseChain(fields, 0), tls: parseChain(fields, 1) }));
 }
 
-export function encodeLogSignature(signed: LogSignature): CborValue {
-  return [signed.protectedBytes, signed.signature];
+export function encodeChannelEvidence({ index, size, path, seals }: ChannelEvidence): CborValue {
+  return [index, size, path, seals.map(encodeSeal)];
 }
 
-export function parseLogSignature(fields: FieldReader): LogSignature {
-  const signed = { protectedBytes: fields.bytes(0, 1_024), signature: fields.bytes(1, 512) };
-  fields.close();
-  return signed;
-}
-
-export function encodeChannelEvidence(channel: ChannelEvidence): CborValue {
-  return [
-    channel.index,
-    channel.size,
-    channel.path,
-    channel.signatures.map(encodeLogSignature),
-    channel.note,
-  ];
-}
-
+/** Lengths of signatures are bounded here; whether they fit their keys is for the verifier to judge. */
 export function parseChannelEvidence(fields: FieldReader): ChannelEvidence {
   const channel = {
     index: fields.counter(0),
     size: fields.counter(1),
     path: parsePath(fields, 2),
-    signatures: fields.list(3, validatorsMax, (item) => parseLogSignature(item.nested(0))),
-    note: fields.text(4, 65_536),
+    seals: fields.list(3, validatorsMax, (item) => parseSeal(item.nested(0))),
   };
   fields.close();
   return channel;
+}
+
+function encodeSeal(seal: Seal): CborValue {
+  return [seal.keyId, seal.timeSeconds, seal.cosignature, seal.logSignature];
+}
+
+function parseSeal(fields: FieldReader): Seal {
+  const seal = {
+    keyId: fields.fixed(0, 4),
+    timeSeconds: fields.uint(1, Number.MAX_SAFE_INTEGER),
+    cosignature: fields.bytes(2, logSignatureBytesMax),
+    logSignature: fields.bytes(3, logSignatureBytesMax),
+  };
+  fields.close();
+  return seal;
 }
 
 /** Sibling hashes, leaf side first. */

@@ -29,6 +29,11 @@ export const chainLengthMax = 4;
 export const certificateBytesMax = 8_192;
 /** Siblings in a Merkle path: a tree of 2^64 leaves has 64 levels. */
 export const pathLengthMax = 64;
+/**
+ * Bytes of one signature over a log. Today's have 64 to 512, which their keys decide; there is room for
+ * ML-DSA-44.
+ */
+export const logSignatureBytesMax = 4_096;
 /** Validators of a channel (CONSENSUS.md). */
 export const validatorsMax = 64;
 /** Incarnations, and ranges in all, that one have or want message lists; more goes in further pages. */

@@ -11,7 +11,7 @@ import { decodeCbor, encodeCbor, tagged } from "../base/cbor.ts";
 import type { Algorithm, CryptoPort, PublicKey } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
-import { algorithmOf, coseAlgorithms, thumbprint } from "./algorithm.ts";
+import { algorithmOf, coseAlgorithms, signatureLengthFits, thumbprint } from "./algorithm.ts";
 import { sigStructure } from "./cose.ts";
 import type { FieldFault } from "./field-reader.ts";
 import { FieldReader } from "./field-reader.ts";
@@ -39,6 +39,11 @@ export type LogSignatureFault = {
     | "LOG_SIGNATURE_WRONG";
 };
 
+/** What can be wrong with a signature whose protected header the verifier builds itself. */
+export type RootSignatureFault = {
+  readonly code: "LOG_SIGNATURE_LENGTH" | "LOG_SIGNATURE_WRONG";
+};
+
 /** The protected header and the exact bytes to sign. */
 export function prepareLogSignature(
   head: LogHead,
@@ -55,6 +60,32 @@ export function prepareLogSignature(
     ]),
   );
   return { protectedBytes, toBeSigned: sigStructure({ protectedBytes, payload: head.root }) };
+}
+
+/**
+ * Checks a bare signature, as seals and lanes carry it: header and payload are the caller's own.
+ * Faults: LOG_SIGNATURE_LENGTH (not that of the key's algorithm), LOG_SIGNATURE_WRONG.
+ */
+export function verifyRootSignature(
+  crypto: CryptoPort,
+  signature: Uint8Array,
+  { key, ...head }: LogHead & { readonly key: PublicKey },
+): Result<LogHead, RootSignatureFault> {
+  if (!signatureLengthFits(key.algorithm, signature.length))
+    return err({ code: "LOG_SIGNATURE_LENGTH" });
+  const { toBeSigned } = prepareRootSignature(crypto, head, key);
+  if (!crypto.verify(key, toBeSigned, signature)) return err({ code: "LOG_SIGNATURE_WRONG" });
+  return ok(head);
+}
+
+/** The same with the key itself in place of its name. */
+export function prepareRootSignature(
+  crypto: Pick<CryptoPort, "sha256">,
+  head: LogHead,
+  key: PublicKey,
+): ReturnType<typeof prepareLogSignature> {
+  const kid = thumbprint((bytes) => crypto.sha256(bytes), key);
+  return prepareLogSignature(head, { algorithm: key.algorithm, kid });
 }
 
 /** Checks header and signature against what the caller computed or expects. */
