@@ -194,11 +194,14 @@ export class SiteCa {
 
 export type Validity = { readonly from: UnixMillis; readonly to: UnixMillis };
 
-/** Serial number: 16 random bytes in hexadecimal, positive (RFC 5280 §4.1.2.2). */
+/**
+ * Serial number: 64 random bits as the shortest positive DER INTEGER in hexadecimal (RFC 5280 §4.1.2.2).
+ * A certificate is in every receipt, so it has no byte that it does not need.
+ */
 function serial(): string {
-  const bytes = randomBytes(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString("hex");
+  const digits = randomBytes(8).readBigUInt64BE().toString(16);
+  const even = digits.length % 2 === 0 ? digits : `0${digits}`;
+  return /^[89a-f]/.test(even) ? `00${even}` : even;
 }
 
 function uris(...values: readonly string[]): x509.Extension {
