@@ -1,0 +1,99 @@
+/** kill -9 at instants that the seed chooses, while readings are under way. */
+
+import { seededRandom } from "@tamga/firmware-stubs/seeded-random";
+import type { Violation } from "../account-types.ts";
+import { checkFreedUnder, checkPromises } from "../accounting.ts";
+import { readOutbox } from "../agent-content.ts";
+import { readLane } from "../lane-content.ts";
+import type { RigOptions } from "../rig.ts";
+import { Rig } from "../rig.ts";
+import { settle } from "../settle.ts";
+import { pause, until } from "../wait.ts";
+import type { ScenarioOptions, ScenarioReport } from "./scenario.ts";
+import { report } from "./scenario.ts";
+
+/** Readings a second below which a kill does not count. */
+const rateMin = 2_000;
+const rateOffered = 2_600;
+const attemptsPerKill = 4;
+
+type Victim = "gateway" | "agent";
+
+export const killGateway = (options: ScenarioOptions) => kill("gateway", options);
+export const killAgent = (options: ScenarioOptions) => kill("agent", options);
+
+/** @param more plants of a defect, and what it needs. */
+export async function kill(
+  victim: Victim,
+  { seed, rounds }: ScenarioOptions,
+  more: Partial<RigOptions> = {},
+): Promise<ScenarioReport> {
+  const random = seededRandom(seed);
+  const rig = await Rig.open({ seed, rate: rateOffered, ...more });
+  try {
+    await rig.startMeter();
+    await rig.startAgent();
+    const violations: Violation[] = [];
+    const rates: number[] = [];
+    let attempts = 0;
+    while (rates.length < rounds && attempts < attemptsPerKill * rounds) {
+      attempts++;
+      const rate = await untilBusy(rig, random);
+      await (victim === "gateway" ? rig.killGateway() : rig.killAgent());
+      if (rate >= rateMin) rates.push(rate);
+      violations.push(...afterKill(rig, victim));
+      await (victim === "gateway" ? rig.startGateway() : rig.startAgent());
+    }
+    if (rates.length < rounds)
+      throw new Error(`only ${rates.length} of ${attempts} kills were at ${rateMin} readings/s`);
+    const settled = await settle(rig, { random });
+    const slowest = Math.round(Math.min(...rates));
+    const own = `${rounds} kills (${attempts} tried), each at ${slowest} readings/s or more`;
+    return report(`kill-${victim}`, seed, { own, settled, more: violations });
+  } catch (error) {
+    throw new Error(`kill-${victim} failed, RIG_SEED=${seed}\n${rig.tail}`, { cause: error });
+  } finally {
+    await rig.close();
+  }
+}
+
+/** Runs for a while, then until statements are in flight. @returns readings a second just before. */
+async function untilBusy(rig: Rig, random: () => number): Promise<number> {
+  const before = rig.book.counts.stored;
+  // Both are up and work: receipts come for what is read now.
+  await until(
+    () => "acknowledgements after a restart",
+    60_000,
+    () => {
+      rig.requireAlive();
+      return rig.book.counts.stored > before ? true : undefined;
+    },
+  );
+  const measured = { frame: rig.lastFrame, at: performance.now() };
+  await pause(400 + Math.floor(random() * 600));
+  const seconds = (performance.now() - measured.at) / 1_000;
+  const rate = (rig.lastFrame - measured.frame) / seconds;
+  await until(
+    () => "statements in flight",
+    20_000,
+    async () => {
+      const { uplink } = await rig.agentStatus();
+      return uplink.inFlight > 0 ? true : undefined;
+    },
+    1,
+  );
+  return rate;
+}
+
+/** What was acknowledged is in the lane already now, before anyone could send it again. */
+function afterKill(rig: Rig, victim: Victim): readonly Violation[] {
+  const outbox = readOutbox(rig.agentDir);
+  const lane = readLane(rig.gatewayDir, { bodies: false });
+  const promises =
+    victim === "gateway" ? rig.book.made.filter(({ kind }) => kind !== "signed") : rig.book.made;
+  return [
+    ...checkPromises(lane.statements, { promises, outbox }),
+    ...checkFreedUnder(lane.statements, outbox),
+    ...lane.violations,
+  ];
+}

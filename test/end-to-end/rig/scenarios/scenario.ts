@@ -1,0 +1,43 @@
+/** What every scenario is given and gives back. */
+
+import type { Violation } from "../account-types.ts";
+import type { Settled } from "../settle.ts";
+
+export type ScenarioOptions = {
+  /** Decides instants of kills and which receipts are looked at. */
+  readonly seed: number;
+  /** Kills, where the scenario kills. */
+  readonly rounds: number;
+};
+
+export type ScenarioReport = {
+  readonly scenario: string;
+  readonly violations: readonly Violation[];
+  /** One line for people. */
+  readonly summary: string;
+};
+
+/** The figures that all scenarios have, behind those of their own. */
+export function report(
+  scenario: string,
+  seed: number,
+  part: { readonly own: string; readonly settled: Settled; readonly more?: readonly Violation[] },
+): ScenarioReport {
+  const { own, settled, more = [] } = part;
+  const stated = Object.entries(settled.stated).map(([reason, count]) => `${count} ${reason}`);
+  const violations = [...more, ...settled.violations];
+  const figures = [
+    own,
+    `${settled.frames} frames on the wire`,
+    `${settled.received} in the lane`,
+    ...(stated.length === 0 ? [] : [`stated missing: ${stated.join(", ")}`]),
+    ...(settled.lostAtKills === 0 ? [] : [`${settled.lostAtKills} lost in memory at kills`]),
+    ...(settled.torn === 0 ? [] : [`${settled.torn} torn`]),
+    `${settled.statements} statements of ${settled.incarnations} runs`,
+    `receipts verified: ${settled.receipts.statements} statements, ${settled.receipts.readings} readings`,
+    `${settled.headsChecked} lane heads recomputed`,
+    `${violations.length} violations`,
+    `seed ${seed}`,
+  ];
+  return { scenario, violations, summary: `${scenario}: ${figures.join("; ")}` };
+}
