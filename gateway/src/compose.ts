@@ -2,7 +2,6 @@
 
 import { availableParallelism } from "node:os";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
-import type { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import type { HttpServer } from "@tamga/ledger-core/daemon/metrics-server";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -72,7 +71,7 @@ class Gateway {
     this.#loops = (signal) => [
       parts.orderer.run({ signal }),
       parts.watch.run({ signal }),
-      parts.stuck,
+      parts.ingest.watch({ signal }),
     ];
   }
 
@@ -85,12 +84,10 @@ class Gateway {
     const queue = composeQueue(base, { delivery, orderer });
     const watch = composeWatch(base, orderer);
     const pool = new VerifyPool(Math.min(config.ingest.verify_threads, availableParallelism()));
-    const stuck = Promise.withResolvers<never>();
-    stuck.promise.catch(() => undefined);
-    const ingest = composeIngest(base, { delivery, queue, watch, pool, stuck: stuck.reject });
+    const ingest = composeIngest(base, { delivery, queue, watch, pool });
     const broker = await composeBroker(base, { delivery, ingest });
     base.line.broker = broker;
-    const parts = { broker, queue, pool, orderer, watch, stuck: stuck.promise };
+    const parts = { broker, queue, pool, orderer, watch, ingest };
     const http = composeHttp(base, parts);
     logger.info(
       { event: "site.opened", origin: base.lane.origin, bodyCopies: 1 },
@@ -133,7 +130,7 @@ type NetworkParts = {
   readonly pool: VerifyPool;
   readonly orderer: LaneOrderer;
   readonly watch: RegistryWatch;
-  readonly stuck: Promise<never>;
+  readonly ingest: Ingest;
 };
 
 function composeDelivery(base: Base): Delivery {
@@ -212,11 +209,10 @@ function composeIngest(
     readonly queue: AdmissionQueue;
     readonly watch: RegistryWatch;
     readonly pool: VerifyPool;
-    readonly stuck: (error: OperationalError) => void;
   },
 ): Ingest {
   const { clock, metrics, site, registry, line } = base;
-  const { delivery, queue, watch, pool, stuck } = parts;
+  const { delivery, queue, watch, pool } = parts;
   return new Ingest({
     pool,
     admit: (admission) => queue.add(admission),
@@ -230,7 +226,6 @@ function composeIngest(
       else line.broker?.send(device, "certificate", encodeCertificateMessage(renewed.value));
     },
     clock,
-    stuck,
   });
 }
 

@@ -17,11 +17,11 @@ import type { DownlinkKind } from "@tamga/ledger-core/wire/topic";
 import type { HaveMessage, IncarnationRanges } from "@tamga/ledger-core/wire/uplink-message";
 import { parseHaveMessage } from "@tamga/ledger-core/wire/uplink-message";
 import type { AdmittedBatch } from "../ingest/admission-queue.ts";
-import type { LanePlace } from "../lane/lane.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { StatementRow } from "../lane/statement-rows.ts";
 import { laneRowsPerPageMax } from "../limits.ts";
 import { HaveExchange } from "./have-exchange.ts";
+import type { ProofRow } from "./proofs.ts";
 import { buildHead, buildProofs } from "./proofs.ts";
 
 export type DeliveryOptions = {
@@ -53,7 +53,7 @@ type DeviceLine = {
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #lines = new Map<Identifier, DeviceLine>();
-  readonly #provisional = new Map<Identifier, LanePlace[]>();
+  readonly #provisional = new Map<Identifier, ProofRow[]>();
   #waiting = false;
 
   constructor(options: DeliveryOptions) {
@@ -67,12 +67,16 @@ export class Delivery {
 
   /** After a commit: what was admitted gets the gateway's own signature soon. */
   admitted(batch: AdmittedBatch): void {
-    const { isOnline, clock, provisionalWaitMs } = this.#options;
-    for (const { admission, admitted } of batch) {
-      if (!isOnline(admission.device)) continue;
-      const places = this.#provisional.get(admission.device) ?? [];
-      places.push(admitted);
-      this.#provisional.set(admission.device, places);
+    const { lane, isOnline, clock, provisionalWaitMs } = this.#options;
+    for (const item of batch) {
+      const { device } = item.admission;
+      if (!isOnline(device)) continue;
+      // The lane is asked only for what the admission itself does not tell: it is the dearer way.
+      const row = rowOfAdmitted(item) ?? lane.at(item.admitted);
+      if (row === undefined) continue;
+      const rows = this.#provisional.get(device);
+      if (rows === undefined) this.#provisional.set(device, [row]);
+      else rows.push(row);
     }
     if (this.#waiting || this.#provisional.size === 0) return;
     this.#waiting = true;
@@ -183,8 +187,7 @@ export class Delivery {
   #flushProvisional(): void {
     this.#waiting = false;
     const { lane } = this.#options;
-    for (const [device, places] of this.#provisional) {
-      const rows = places.flatMap((place) => lane.at(place) ?? []);
+    for (const [device, rows] of this.#provisional) {
       this.#sendFinal(
         device,
         rows.filter((row) => lane.isFinal(row)),
@@ -198,7 +201,7 @@ export class Delivery {
   }
 
   /** Rows that are not final are in the open lane: older ones were moved there or are final. */
-  #sendProvisional(device: Identifier, rows: readonly StatementRow[]): void {
+  #sendProvisional(device: Identifier, rows: readonly ProofRow[]): void {
     const { lane, send } = this.#options;
     if (rows.length === 0) return;
     const target = { size: lane.size(), root: lane.root(), signature: lane.logSignature() };
@@ -208,7 +211,7 @@ export class Delivery {
     }
   }
 
-  #sendFinal(device: Identifier, rows: readonly StatementRow[]): void {
+  #sendFinal(device: Identifier, rows: readonly ProofRow[]): void {
     const { lane, send, gatewayChain } = this.#options;
     for (const [ordinal, group] of Map.groupBy(rows, (row) => row.lane)) {
       const log = lane.log(ordinal);
@@ -251,6 +254,14 @@ export class Delivery {
     this.#lines.set(device, line);
     return line;
   }
+}
+
+/** What a proof says of a statement that was accepted just now. */
+function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow | undefined {
+  if (admission.kind !== "statement" || admitted.outcome !== "accepted") return undefined;
+  const { type: kind, incarnation, range } = admission;
+  const { lane, leafIndex } = admitted;
+  return { lane, leafIndex, kind, position: { incarnation, range } };
 }
 
 /** At most one page of ranges: the rest is wanted in the device's next exchange. */

@@ -2,15 +2,30 @@
 
 import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
+import type { DeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import type {
   HeadMessage,
   ProofEntry,
   ProofMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
 import { statementsPerProofMax } from "@tamga/ledger-core/wire/limits";
+import type { LanePlace } from "../lane/lane.ts";
 import type { LaneLog } from "../lane/lane-log.ts";
 import type { SignedOrderedHead } from "../lane/ordered-head.ts";
-import type { StatementRow } from "../lane/statement-rows.ts";
+import type { Position } from "../lane/statement-rows.ts";
+
+/** What a proof's entry needs of a leaf; the lane's rows have it, and so has what was just admitted. */
+export type ProofRow = LanePlace &
+  (
+    | {
+        readonly kind: DeviceClaims["kind"];
+        readonly position: Pick<Position, "incarnation" | "range">;
+      }
+    | {
+        readonly kind: "rejection";
+        readonly position: Pick<Position, "incarnation" | "range"> | undefined;
+      }
+  );
 
 /** A lane tree that a proof leads to; with `signature` the gateway alone vouches for it. */
 export type ProofTarget = {
@@ -22,7 +37,7 @@ export type ProofTarget = {
 /** Pages of at most `statementsPerProofMax` statements; all rows are of this incarnation of the lane. */
 export function buildProofs(
   log: LaneLog,
-  rows: readonly StatementRow[],
+  rows: readonly ProofRow[],
   target: ProofTarget,
 ): readonly ProofMessage[] {
   const sorted = [...rows].sort((a, b) => Number(a.leafIndex - b.leafIndex));
@@ -58,7 +73,7 @@ export function buildHead(
 }
 
 /** A rejection of what could not even be placed has no incarnation of its own: zeros stand for it. */
-function entryOf(log: LaneLog, row: StatementRow): ProofEntry {
+function entryOf(log: LaneLog, row: ProofRow): ProofEntry {
   const { leafIndex } = row;
   if (row.kind !== "rejection") {
     const { incarnation, range } = row.position;

@@ -5,11 +5,12 @@
 
 import { assertNever } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { UplinkKind } from "@tamga/ledger-core/wire/topic";
 import type { Admission } from "../lane/admission.ts";
-import { commitMsMax } from "../limits.ts";
+import { commitLookMs, commitMsMax } from "../limits.ts";
 import type { ClientAccess } from "./client-access.ts";
 import type { VerifyPool } from "./verify-pool.ts";
 import type { UplinkSender, VerifiedUplink } from "./verify-uplink.ts";
@@ -23,14 +24,14 @@ export type IngestPorts = {
   readonly have: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
   readonly renew: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
   readonly clock: Clock;
-  /** Called when a commit is overdue: the daemon ends rather than hold PUBACKs for ever. */
-  readonly stuck: (error: OperationalError) => void;
 };
 
 export class Ingest {
   readonly #ports: IngestPorts;
   /** Per device: settles when its newest statement has entered the commit queue. */
   readonly #tails = new Map<Identifier, Promise<void>>();
+  /** Statements without PUBACK yet. */
+  readonly #owed = new Set<{ readonly since: MonotonicMillis }>();
 
   constructor(ports: IngestPorts) {
     this.#ports = ports;
@@ -75,25 +76,33 @@ export class Ingest {
     await committed;
   }
 
-  /** aedes reads no PINGREQ while a PUBACK is owed: this must end well within the keep-alive. */
+  /**
+   * Looks now and then whether a statement is overdue, until the signal aborts. One timer for all of
+   * them: one each would cost more than its commit. Throws OperationalError COMMIT_OVERDUE, after
+   * which the daemon ends: aedes reads no PINGREQ while a PUBACK is owed, so no client would stay.
+   */
+  async watch({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { clock } = this.#ports;
+    while (!signal.aborted) {
+      await clock.sleep(commitLookMs, { signal });
+      // Sets keep the order of coming, so the first is the oldest.
+      const [oldest] = this.#owed;
+      if (oldest === undefined || clock.monotonic() - oldest.since < commitMsMax) continue;
+      throw new OperationalError(
+        "COMMIT_OVERDUE",
+        "A statement was not checked and committed in time; the gateway restarts.",
+        { details: { limitMs: commitMsMax } },
+      );
+    }
+  }
+
   async #watched(work: Promise<void>): Promise<void> {
-    const timer = new AbortController();
-    const late = this.#ports.clock.sleep(commitMsMax, { signal: timer.signal }).then(
-      () => {
-        const error = new OperationalError(
-          "COMMIT_OVERDUE",
-          "A statement was not checked and committed in time; the gateway restarts.",
-          { details: { limitMs: commitMsMax } },
-        );
-        this.#ports.stuck(error);
-        throw error;
-      },
-      () => new Promise<never>(() => undefined),
-    );
+    const owed = { since: this.#ports.clock.monotonic() };
+    this.#owed.add(owed);
     try {
-      await Promise.race([work, late]);
+      await work;
     } finally {
-      timer.abort();
+      this.#owed.delete(owed);
     }
   }
 }

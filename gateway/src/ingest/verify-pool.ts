@@ -3,12 +3,10 @@
 import { Worker } from "node:worker_threads";
 import { present } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
-import type { Result } from "@tamga/ledger-core/base/result";
 import { verifyBatchMax, verifyHeapMbMax, verifyQueueMax, verifyYoungMbMax } from "../limits.ts";
-import type { UplinkFault, VerifiedUplink } from "./verify-uplink.ts";
-import type { VerifyAnswer, VerifyBatch, VerifyJob } from "./verify-worker.ts";
+import type { Verdict, VerifyAnswer, VerifyJob } from "./verify-batch.ts";
+import { packBatch, unpackAnswer } from "./verify-batch.ts";
 
-type Verdict = Result<VerifiedUplink, UplinkFault>;
 type Waiting = {
   readonly job: VerifyJob;
   readonly resolve: (verdict: Verdict) => void;
@@ -73,8 +71,11 @@ export class VerifyPool {
       const taken = this.#queue.splice(0, Math.min(verifyBatchMax, share));
       if (taken.length === 0) return;
       lane.inFlight = taken;
-      const batch: VerifyBatch = { id: this.#nextId++, jobs: taken.map((item) => item.job) };
-      lane.worker.postMessage(batch);
+      const batch = packBatch(
+        this.#nextId++,
+        taken.map((item) => item.job),
+      );
+      lane.worker.postMessage(batch, [batch.payloads.buffer]);
     }
   }
 
@@ -95,8 +96,12 @@ export class VerifyPool {
       const done = lane().inFlight ?? [];
       lane().inFlight = undefined;
       this.#dispatch();
+      const verdicts = unpackAnswer(
+        answer,
+        done.map((item) => item.job),
+      );
       for (const [i, item] of done.entries()) {
-        item.resolve(present(answer.results[i], "verdict of a job"));
+        item.resolve(present(verdicts[i], "verdict of a job"));
       }
     });
     worker.on("error", (cause) => this.#lost(lane(), cause));

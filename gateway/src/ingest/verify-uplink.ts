@@ -8,13 +8,13 @@ import { err, ok } from "@tamga/ledger-core/base/result";
 import type { TreeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { rootOf } from "@tamga/ledger-core/log/merkle-root";
 import { parseBody } from "@tamga/ledger-core/wire/body";
-import { identityOf } from "@tamga/ledger-core/wire/cose";
+import { sigStructure } from "@tamga/ledger-core/wire/cose";
 import type { DeviceClaims, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
 import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
-import { parseStatement, verifyStatement } from "@tamga/ledger-core/wire/statement";
+import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import { parseStatementMessage } from "@tamga/ledger-core/wire/uplink-message";
 
@@ -63,13 +63,14 @@ export function verifyUplink(
   sender: UplinkSender,
 ): Result<VerifiedUplink, UplinkFault> {
   const { crypto } = ports;
-  const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
   const message = parseStatementMessage(payload);
   if (!message.ok) return err({ code: message.fault.code, digest: crypto.sha256(payload) });
   const { statement, body } = message.value;
   const parsed = parseStatement(statement);
   if (!parsed.ok) return err({ code: parsed.fault.code, digest: crypto.sha256(statement) });
-  const identity = identityOf(sha256, parsed.value.part);
+  // Both the identity and the signature are over these bytes.
+  const toBeSigned = sigStructure(parsed.value.part);
+  const identity = crypto.sha256(toBeSigned);
   const refuse = (code: string, position?: StatementPosition) =>
     err({ code, digest: identity, ...(position === undefined ? {} : { position }) });
 
@@ -83,8 +84,12 @@ export function verifyUplink(
   const position = { stream: header.subject, incarnation, range };
   const key = sender.keys.find((known) => equal(known.kid, header.kid));
   if (key === undefined) return refuse("UPLINK_KEY_UNKNOWN", position);
-  const signed = verifyStatement(crypto, parsed.value, key.publicKey);
-  if (!signed.ok) return refuse(signed.fault.code, position);
+  // The registry gave the kid to this very key: it is not derived from it once more.
+  const { publicKey } = key;
+  if (publicKey.algorithm !== header.algorithm) return refuse("SIGNATURE_KEY_MISMATCH", position);
+  if (!crypto.verify(publicKey, toBeSigned, parsed.value.part.signature)) {
+    return refuse("SIGNATURE_WRONG", position);
+  }
 
   const verified = {
     statement,
