@@ -1,6 +1,8 @@
 /** The receipt file: everything that proves one statement, and one reading of it (WIRE.md §10). */
 
+import { mint } from "../base/brand.ts";
 import type { Digest } from "../base/bytes.ts";
+import { equal } from "../base/bytes.ts";
 import type { CborFault, CborValue } from "../base/cbor.ts";
 import { decodeCbor, encodeCbor } from "../base/cbor.ts";
 import type { Result } from "../base/result.ts";
@@ -17,6 +19,7 @@ import { FieldReader } from "../wire/field-reader.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import {
   logSignatureBytesMax,
+  pathLengthMax,
   readingBytesMax,
   receiptBytesMax,
   statementBytesMax,
@@ -106,7 +109,7 @@ export function encodeReceipt(receipt: Receipt): Uint8Array {
       final.gatewayChain,
       encodeChannelEvidence(final.channel),
       [encodeNeighbour(final.revocation.below), encodeNeighbour(final.revocation.above)],
-      final.consistency ?? null,
+      final.consistency === undefined ? null : encodeShared(final.consistency, final.channel.path),
     ]);
   }
   return encodeCbor(fields);
@@ -157,19 +160,48 @@ function parseLane(fields: FieldReader): Receipt["lane"] {
 
 function parseFinal(fields: FieldReader): NonNullable<Receipt["final"]> {
   const neighbours = fields.nested(3);
+  const channel = parseChannelEvidence(fields.nested(2));
   const final = {
     laneHead: fields.bytes(0, statementBytesMax),
     gatewayChain: parseChain(fields, 1),
-    channel: parseChannelEvidence(fields.nested(2)),
+    channel,
     revocation: {
       ...(neighbours.given(0) ? { below: parseNeighbour(neighbours.nested(0)) } : {}),
       ...(neighbours.given(1) ? { above: parseNeighbour(neighbours.nested(1)) } : {}),
     },
-    ...(fields.given(4) ? { consistency: parsePath(fields, 4) } : {}),
+    ...(fields.given(4) ? { consistency: parseShared(fields, 4, channel.path) } : {}),
   };
   neighbours.close();
   fields.close();
   return final;
+}
+
+/**
+ * Both paths lead to one root, so they mostly share their upper hashes. One that stands in `other` is
+ * written as its first position there.
+ */
+function encodeShared(path: readonly Digest[], other: readonly Digest[]): CborValue {
+  return path.map((hash) => {
+    const position = other.findIndex((known) => equal(known, hash));
+    return position < 0 ? hash : position;
+  });
+}
+
+/** Takes only what {@link encodeShared} writes: a receipt has one form. */
+function parseShared(
+  fields: FieldReader,
+  key: number,
+  other: readonly Digest[],
+): readonly Digest[] {
+  return fields.list(key, pathLengthMax + 1, (item) => {
+    const isShared = typeof item.raw(0) === "number";
+    const position = isShared ? item.uint(0, pathLengthMax) : -1;
+    const hash = isShared ? other[position] : item.digest(0);
+    if (hash !== undefined && other.findIndex((known) => equal(known, hash)) === position)
+      return hash;
+    item.refuse(0);
+    return mint<Digest>(new Uint8Array(32));
+  });
 }
 
 function encodeNeighbour(neighbour: RevokedNeighbour | undefined): CborValue {

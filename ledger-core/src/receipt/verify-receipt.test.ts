@@ -5,6 +5,8 @@ import { issueReceipt, SyntheticChannel } from "../../../test/support/synthetic-
 import { present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
 import { utf8 } from "../base/bytes.ts";
+import type { CborValue } from "../base/cbor.ts";
+import { decodeCbor, encodeCbor } from "../base/cbor.ts";
 import { nobleCrypto } from "../base/noble-crypto.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import type { Receipt } from "./receipt.ts";
@@ -64,6 +66,37 @@ describe("a true receipt", () => {
       "valid",
     );
     expect(finalOf(receipt).channel.seals).toHaveLength(quorum);
+  });
+
+  test("names hashes that its two paths in the channel's log share, and takes no other form", () => {
+    const channel = new SyntheticChannel();
+    channel.log.fillTo(1_000_000);
+    const { size, root } = channel.log.head();
+    const { statement } = channel.bundle({ position: { checkpoint: { size, root } } });
+    const index = channel.admit(statement);
+    channel.log.fillTo(1_000_060);
+    const receipt = channel.receipt(index, channel.seal(), { consistencyFrom: Number(size) });
+    const bytes = encodeReceipt(receipt);
+    expect(parseReceipt(bytes)).toEqual({ ok: true, value: receipt });
+    expect(verdict(channel.policy, bytes)).toBe("valid");
+    const file = decodeCbor(bytes, bytes.length);
+    const fields = file.ok && file.value instanceof Map ? file.value : new Map();
+    const { channel: evidence, consistency = [] } = finalOf(receipt);
+    const written: readonly CborValue[] = fields.get(5)[4];
+    const shared = written.flatMap((item, i) => (typeof item === "number" ? [[item, i]] : []));
+    expect(shared.length).toBeGreaterThan(5);
+    const [position = 0, at = 0] = present(shared[0], "shared hash");
+    expect(consistency[at]).toEqual(evidence.path[position]);
+    const rewrite = (items: readonly CborValue[]) => {
+      const final = [...fields.get(5).slice(0, 4), items];
+      return verdict(channel.policy, encodeCbor(new Map([...fields, [5, final]])));
+    };
+    expect(rewrite(written)).toBe("valid");
+    expect(rewrite(written.with(at, evidence.path[position] ?? null))).toBe("FIELD_BAD");
+    expect(rewrite(written.with(at, evidence.path.length))).toBe("FIELD_BAD");
+    expect(rewrite(written.with(at, -1))).toBe("FIELD_BAD");
+    expect(rewrite(written.with(at, position + 1))).toBe("RECEIPT_CONSISTENCY_WRONG");
+    expect(rewrite(Array.from({ length: 66 }, () => 0))).toBe("FIELD_TOO_LONG");
   });
 
   test("tells what was verified", () => {
