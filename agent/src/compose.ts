@@ -21,7 +21,7 @@ import type { AgentConfig } from "./config.ts";
 import { gatewaysOf, requireSame } from "./device-config.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
-import { DeviceIdentity } from "./identity/device-identity.ts";
+import { DeviceIdentity, readDeviceRecord } from "./identity/device-identity.ts";
 import { createLink } from "./link/create-link.ts";
 import { createMetrics } from "./metrics.ts";
 import { outboxMigrations } from "./outbox/outbox-schema.ts";
@@ -61,12 +61,13 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   await using opened = new AsyncDisposableStack();
   const lock = lockDataDir(dataDir);
   opened.defer(() => lock.release());
+  // Before the key is looked for: who is not enrolled should be told that.
+  requireSame(config, readDeviceRecord(dataDir));
   const signerLogger = logger.child({ component: "signer" });
   const { key: uri, profile } = config;
   const signer = await openSigner({ uri, profile, create: false, logger: signerLogger, clock });
   opened.defer(() => signer.close());
   const identity = await DeviceIdentity.load(dataDir, signer);
-  requireSame(config, identity.record);
   const database = openDatabase(deviceFile(dataDir, "outbox"), { migrations: outboxMigrations });
   opened.defer(() => {
     database.close();
