@@ -48,5 +48,8 @@ export const enrolmentsPendingMax = 64;
 export const keysPerDeviceMax = 4;
 /** Pages of one `have` exchange. */
 export const havePagesMax = 64;
+/** Ranges that one exchange looks up of what is pending, and of what is kept; rows that it answers with. */
+export const rangesPerHaveMax = 8_192;
+export const answersPerHaveMax = 16_384;
 /** Distinct refusal codes that are counted one by one. */
 export const refusalsCountedMax = 256;

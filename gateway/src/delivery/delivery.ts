@@ -3,23 +3,24 @@
  * answers to what devices say they hold. It keeps nothing that a reconnect would not bring back.
  */
 
+import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
+import type { SequenceRange, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import {
   encodeHeadMessage,
   encodeProofMessage,
   encodeWantMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import { rangesPerPageMax } from "@tamga/ledger-core/wire/limits";
+import { incarnationsPerPageMax, rangesPerPageMax } from "@tamga/ledger-core/wire/limits";
 import type { DownlinkKind } from "@tamga/ledger-core/wire/topic";
 import type { HaveMessage, IncarnationRanges } from "@tamga/ledger-core/wire/uplink-message";
 import { parseHaveMessage } from "@tamga/ledger-core/wire/uplink-message";
 import type { AdmittedBatch } from "../ingest/admission-queue.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { StatementRow } from "../lane/statement-rows.ts";
-import { laneRowsPerPageMax } from "../limits.ts";
+import { answersPerHaveMax, laneRowsPerPageMax, rangesPerHaveMax } from "../limits.ts";
 import { HaveExchange } from "./have-exchange.ts";
 import type { ProofRow } from "./proofs.ts";
 import { buildHead, buildProofs } from "./proofs.ts";
@@ -126,21 +127,23 @@ export class Delivery {
     const checkpoint = pages[0]?.checkpoint;
     line.checkpointSize = this.#usable(device, checkpoint);
     line.headSize = 0n;
-    const listed = pages.flatMap((page) => [...page.pending, ...page.kept]);
-    const rows = pages
-      .flatMap((page) => page.pending)
-      .flatMap((item) => this.#answersTo(device, item));
+    const pending = firstRanges(pages.flatMap((page) => page.pending));
+    const rows = this.#answersTo(device, pending);
     const rejected = new Set(
       rows.filter((row) => row.kind === "rejection").map((row) => rangeKey(row)),
     );
-    const want = listed
-      .map((item) => ({ ...item, ranges: this.#missing(device, item, rejected) }))
-      .filter((item) => item.ranges.length > 0);
+    const kept = firstRanges(pages.flatMap((page) => page.kept));
+    const want = this.#wanted(device, [...pending, ...kept], rejected);
+    const isComplete =
+      rangeCount(want) < rangesPerPageMax &&
+      want.length < incarnationsPerPageMax &&
+      rangeCount(kept) < rangesPerHaveMax;
     const all = lane.needsAllOf(device) && !line.askedAll;
-    if (line.askedAll && lane.needsAllOf(device)) lane.answeredAll(device);
+    // A list that was cut short is asked for again when the device comes back.
+    if (line.askedAll && isComplete && lane.needsAllOf(device)) lane.answeredAll(device);
     line.askedAll = all;
     const nonce = pages[0]?.nonce ?? new Uint8Array(8);
-    this.#options.send(device, "want", encodeWantMessage({ nonce, all, want: bounded(want) }));
+    this.#options.send(device, "want", encodeWantMessage({ nonce, all, want }));
     const final = rows.filter((row) => lane.isFinal(row));
     this.#sendFinal(device, final);
     this.#sendProvisional(
@@ -158,30 +161,51 @@ export class Delivery {
     return checkpoint.size;
   }
 
-  #missing(device: Identifier, item: IncarnationRanges, rejected: ReadonlySet<string>) {
-    return item.ranges.flatMap((range) =>
-      this.#options.lane
-        .missing(device, item.incarnation, range)
-        .filter((gap) => !rejected.has(`${hex(item.incarnation)}/${gap.first}/${gap.count}`)),
-    );
+  /** At most one page of ranges that the lane lacks: the rest is wanted in the device's next exchange. */
+  #wanted(
+    device: Identifier,
+    listed: readonly IncarnationRanges[],
+    rejected: ReadonlySet<string>,
+  ): readonly IncarnationRanges[] {
+    const { lane } = this.#options;
+    let left = rangesPerPageMax;
+    const want: IncarnationRanges[] = [];
+    for (const item of listed) {
+      const ranges: SequenceRange[] = [];
+      for (const range of item.ranges) {
+        if (left === 0 || want.length === incarnationsPerPageMax) return want;
+        const gaps = lane
+          .missing(device, item.incarnation, range)
+          .filter((gap) => !rejected.has(`${toHex(item.incarnation)}/${gap.first}/${gap.count}`))
+          .slice(0, left);
+        left -= gaps.length;
+        ranges.push(...gaps);
+      }
+      if (ranges.length > 0) want.push({ ...item, ranges });
+    }
+    return want;
   }
 
-  #answersTo(device: Identifier, item: IncarnationRanges): readonly StatementRow[] {
+  /** What the lane holds of these ranges, up to `answersPerHaveMax` rows. */
+  #answersTo(device: Identifier, items: readonly IncarnationRanges[]): readonly StatementRow[] {
     const { lane } = this.#options;
-    return item.ranges.flatMap((range) => {
-      const rows: StatementRow[] = [];
-      let first = range.first;
-      const end = range.first + BigInt(range.count);
-      while (first < end) {
-        const at = { incarnation: item.incarnation, range: { first, count: Number(end - first) } };
-        const page = lane.answers(device, at, laneRowsPerPageMax);
-        rows.push(...page);
-        const last = page.filter((row) => row.kind !== "rejection").at(-1)?.position;
-        if (page.length < laneRowsPerPageMax || last === undefined) break;
-        first = last.range.first + BigInt(last.range.count);
+    const rows: StatementRow[] = [];
+    for (const { incarnation, ranges } of items) {
+      for (const range of ranges) {
+        let { first } = range;
+        const end = first + BigInt(range.count);
+        while (first < end) {
+          const at = { incarnation, range: { first, count: Number(end - first) } };
+          const page = lane.answers(device, at, laneRowsPerPageMax);
+          rows.push(...page);
+          if (rows.length >= answersPerHaveMax) return rows;
+          const last = page.filter((row) => row.kind !== "rejection").at(-1)?.position;
+          if (page.length < laneRowsPerPageMax || last === undefined) break;
+          first = last.range.first + BigInt(last.range.count);
+        }
       }
-      return rows;
-    });
+    }
+    return rows;
   }
 
   #flushProvisional(): void {
@@ -256,6 +280,20 @@ export class Delivery {
   }
 }
 
+/** As many ranges as one exchange looks up; the device lists what is left when its receipts are overdue. */
+function firstRanges(items: readonly IncarnationRanges[]): readonly IncarnationRanges[] {
+  let left = rangesPerHaveMax;
+  return items.flatMap((item) => {
+    const ranges = item.ranges.slice(0, left);
+    left -= ranges.length;
+    return ranges.length === 0 ? [] : [{ ...item, ranges }];
+  });
+}
+
+function rangeCount(items: readonly IncarnationRanges[]): number {
+  return items.reduce((sum, { ranges }) => sum + ranges.length, 0);
+}
+
 /** What a proof says of a statement that was accepted just now. */
 function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow | undefined {
   if (admission.kind !== "statement" || admitted.outcome !== "accepted") return undefined;
@@ -264,22 +302,8 @@ function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow
   return { lane, leafIndex, kind, position: { incarnation, range } };
 }
 
-/** At most one page of ranges: the rest is wanted in the device's next exchange. */
-function bounded(want: readonly IncarnationRanges[]): readonly IncarnationRanges[] {
-  let left = rangesPerPageMax;
-  return want.slice(0, 256).flatMap((item) => {
-    const ranges = item.ranges.slice(0, left);
-    left -= ranges.length;
-    return ranges.length === 0 ? [] : [{ ...item, ranges }];
-  });
-}
-
 function rangeKey(row: StatementRow): string {
   const position = row.position;
   if (position === undefined) return "";
-  return `${hex(position.incarnation)}/${position.range.first}/${position.range.count}`;
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
+  return `${toHex(position.incarnation)}/${position.range.first}/${position.range.count}`;
 }
