@@ -84,7 +84,7 @@ export function checkpointText(policy: Pick<TrustPolicy, "origin">, head: TreeHe
 }
 
 /** The validators whose key id this is: one, unless somebody searched for a key with another's id. */
-export function validatorsOf(
+function validatorsOf(
   crypto: Pick<CryptoPort, "sha256">,
   policy: TrustPolicy,
   keyId: Uint8Array,
@@ -100,6 +100,12 @@ export function rootKeyOf(validator: Validator): PublicKey {
   return { algorithm: "EdDSA", point: validator.publicKey };
 }
 
+/** A good seal and whose it is. */
+export type AttributedSeal = { readonly validator: Validator; readonly seal: Seal };
+
+/** What seals are over, and the seals. */
+export type SealedTree = TreeHead & { readonly seals: readonly Seal[] };
+
 /**
  * Verifies the seals over one size and root, both signatures of each. They are of the policy's validators
  * and of nobody else, each once: what is in a receipt is verified, to the last bit.
@@ -111,23 +117,41 @@ export function rootKeyOf(validator: Validator): PublicKey {
 export function verifySeal(
   crypto: CryptoPort,
   policy: TrustPolicy,
-  { seals, ...tree }: TreeHead & { readonly seals: readonly Seal[] },
+  tree: SealedTree,
 ): Result<VerifiedSeal, SealFault> {
-  const head: LogHead = { origin: policy.origin, size: tree.size, root: tree.root };
+  const attributed = attributeSeals(crypto, policy, tree);
+  if (!attributed.ok) return attributed;
+  const cosigners = attributed.value.map(({ validator, seal }) =>
+    cosigner(validator, seal.timeSeconds),
+  );
+  return judgeQuorum(policy, headOf(policy, tree), cosigners);
+}
+
+/** Finds the validator of each seal, in their order, by verifying it; for faults see {@link verifySeal}. */
+export function attributeSeals(
+  crypto: CryptoPort,
+  policy: TrustPolicy,
+  tree: SealedTree,
+): Result<readonly AttributedSeal[], SealFault> {
+  const head = headOf(policy, tree);
   const text = checkpointText(policy, head);
-  const cosigners: VerifiedCosigner[] = [];
-  for (const seal of seals) {
+  const attributed: AttributedSeal[] = [];
+  for (const seal of tree.seals) {
     const known = validatorsOf(crypto, policy, seal.keyId);
-    const fresh = known.filter(({ name }) => cosigners.every((one) => one.validator !== name));
     const [first] = known;
     if (first === undefined) return err({ code: "SEAL_SIGNER_UNKNOWN" });
+    const fresh = known.filter((one) => attributed.every(({ validator }) => validator !== one));
     const judged = fresh.map((validator) => judgeSeal(crypto, validator, { seal, head, text }));
     const good = judged.find((one) => one.ok) ?? judged[0];
     if (good === undefined) return err({ code: "SEAL_SIGNER_REPEATED", validator: first.name });
     if (!good.ok) return good;
-    cosigners.push(good.value);
+    attributed.push(good.value);
   }
-  return judgeQuorum(policy, head, cosigners);
+  return ok(attributed);
+}
+
+function headOf(policy: TrustPolicy, { size, root }: TreeHead): LogHead {
+  return { origin: policy.origin, size, root };
 }
 
 /** One seal under one validator's key. */
@@ -135,7 +159,7 @@ function judgeSeal(
   crypto: CryptoPort,
   validator: Validator,
   { seal, head, text }: { readonly seal: Seal; readonly head: LogHead; readonly text: string },
-): Result<VerifiedCosigner, SealFault> {
+): Result<AttributedSeal, SealFault> {
   const { cosignature, logSignature, timeSeconds } = seal;
   const { name } = validator;
   const key = rootKeyOf(validator);
@@ -148,7 +172,7 @@ function judgeSeal(
     return err({ code: "SEAL_COSIGNATURE_WRONG", validator: name, cause: cosigned.fault });
   if (!verifyRootSignature(crypto, logSignature, { ...head, key }).ok)
     return err({ code: "SEAL_ROOT_SIGNATURE_WRONG", validator: name });
-  return ok(cosigner(validator, timeSeconds));
+  return ok({ validator, seal });
 }
 
 /**
