@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdtempSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -46,7 +47,17 @@ function start(...parameters: readonly string[]) {
 }
 
 const agent = (...parameters: readonly string[]) => start(...parameters).ended;
-const freshDir = () => mkdtempSync(join(tmpdir(), "tamga-agent-"));
+function freshDir(): string {
+  const directory = mkdtempSync(join(tmpdir(), "tamga-agent-"));
+  cleanups.push(() => rmSync(directory, { recursive: true }));
+  return directory;
+}
+
+function enrolled(): EnrolledDevice {
+  const device = new EnrolledDevice();
+  cleanups.push(() => device.remove());
+  return device;
+}
 
 /** A line of an ISO 11784 stick, again and again, to whoever connects. */
 async function stickReader(everyMs: number) {
@@ -144,7 +155,7 @@ describe("enrol", () => {
 
 describe("run", () => {
   test("delivers, tells what it does, and ends on SIGTERM with nothing left in the journal", async () => {
-    const device = new EnrolledDevice();
+    const device = enrolled();
     const gateway = await ScriptedGateway.listen(device.server());
     cleanups.push(() => gateway.close());
     gateway.answer = (haves) => ({ all: false, want: haves.flatMap(({ pending }) => pending) });
@@ -190,7 +201,7 @@ describe("run", () => {
     const stranger = await agent("run", "--data", dataDir);
     expect(stranger).toMatchObject({ code: 69 });
     expect(stranger.stderr).toContain("tamga-agent enrol");
-    const device = new EnrolledDevice();
+    const device = enrolled();
     configure(device, 1, "tcp://127.0.0.1:1");
     appendFileSync(join(device.dataDir, "agent.toml"), '[bundle]\nmax_count = "many"\n');
     expect((await agent("run", "--data", device.dataDir)).code).toBe(78);
@@ -201,7 +212,7 @@ describe("run", () => {
 
 describe("doctor", () => {
   test("finds a healthy device healthy", async () => {
-    const device = new EnrolledDevice();
+    const device = enrolled();
     const gateway = await ScriptedGateway.listen(device.server());
     cleanups.push(() => gateway.close());
     configure(device, gateway.port, await stickReader(20));
@@ -225,7 +236,7 @@ describe("doctor", () => {
   });
 
   test("says what is wrong, and fails", async () => {
-    const device = new EnrolledDevice();
+    const device = enrolled();
     configure(device, 1, "tcp://127.0.0.1:1");
     const found = await agent("doctor", "--data", device.dataDir, "--seconds", "1");
     expect(found.code).toBe(1);

@@ -1,6 +1,6 @@
 /** An enrolled device in a data directory of its own, under the CA of a synthetic channel. */
 
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
@@ -88,6 +88,11 @@ export class EnrolledDevice {
       ...more,
     });
     return { key: pkcs8(key), cert: pem(certificate), ca: pem(this.caCertificate()) };
+  }
+
+  /** Leaves no test key behind. */
+  remove(): void {
+    rmSync(this.dataDir, { recursive: true });
   }
 
   #write(name: string, text: string, mode = 0o644): void {
