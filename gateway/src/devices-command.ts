@@ -1,7 +1,7 @@
 /** `tamga-gateway devices …`: what an operator does about devices, beside the running gateway. */
 
 import { readFileSync, writeFileSync } from "node:fs";
-import type { toHex } from "@tamga/ledger-core/base/bytes";
+import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
@@ -17,7 +17,7 @@ import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
-import { approveEnrolment, repeatAnswer } from "./registry/enrolment.ts";
+import { approveEnrolment, judgeRequest, repeatAnswer } from "./registry/enrolment.ts";
 import { readAddress } from "./site/address.ts";
 import { openCa, sitePaths } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
@@ -38,7 +38,7 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
           process.stdout.write(
             options.json === true
               ? `${JSON.stringify({ ...device, notAfter: until })}\n`
-              : `${device.device}\t${device.state}\tkey: ${device.keyKind}\t${until}\n`,
+              : `${device.device}\t${device.state}\tkey: ${device.keyKind} ${device.kid}\t${until}\n`,
           );
         }
       });
@@ -47,11 +47,23 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
     .command("approve")
     .description("give a device its certificates")
     .argument("[device]", "id of a device that asked over the network")
+    .option("--key <hex>", "only if this is its key, as `devices list` shows it")
     .option("--request <file>", "the request file of a device that has no network")
     .option("--out <file>", "write the answer file for it; standard output by default")
-    .action((device: string | undefined, options: { request?: string; out?: string }) =>
-      approve(readGatewayConfig(where()), { device, ...options }),
+    .action(
+      (device: string | undefined, options: { key?: string; request?: string; out?: string }) =>
+        approve(readGatewayConfig(where()), { device, ...options }),
     );
+  devices
+    .command("drop")
+    .description("forget what a device asked for; it may ask again")
+    .argument("<device>")
+    .action((device: string) => {
+      withRegistry(readGatewayConfig(where()), (registry) => {
+        const dropped = registry.drop(parseDevice(device));
+        if (!dropped.ok) throw refused(dropped.fault.code, device);
+      });
+    });
   devices
     .command("answer")
     .description("write the answer file of a device that was approved before")
@@ -80,6 +92,7 @@ async function approve(
   config: GatewayConfig,
   options: {
     readonly device: string | undefined;
+    readonly key?: string;
     readonly request?: string;
     readonly out?: string;
   },
@@ -89,6 +102,11 @@ async function approve(
   const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
   try {
     const request = readRequest(registry, options);
+    const kid = await judgeRequest(request);
+    if (!kid.ok) throw refused(kid.fault.code, request.device);
+    const shown = toHex(kid.value);
+    if (options.key !== undefined && options.key.toLowerCase() !== shown)
+      throw refused("ENROLMENT_OTHER_KEY", request.device);
     const approved = await approveEnrolment({ ca, registry }, siteFacts(config), {
       request,
       now: clock.now(),
@@ -96,7 +114,7 @@ async function approve(
     if (!approved.ok) throw refused(approved.fault.code, request.device);
     const { device, keyKind } = request;
     const kind = keyKind === "file" ? "file: software, not hardware" : keyKind;
-    process.stderr.write(`approved ${device}; its key, by its own word: ${kind}\n`);
+    process.stderr.write(`approved ${device}, key ${shown}; by its own word: ${kind}\n`);
     if (options.request !== undefined || options.out !== undefined) {
       writeAnswer(encodeEnrolmentAnswer(approved.value), options.out);
     }
@@ -226,6 +244,11 @@ const sentences: Readonly<Record<string, string>> = {
   DEVICE_UNKNOWN: "is not known here: let it enrol first",
   DEVICE_REVOKED: "was revoked, for ever: enrol it under another id",
   DEVICE_KEYS_FULL: "has as many keys as it may: revoke it, or use one that it has",
+  DEVICE_KEY_TAKEN:
+    "has the key of another device, as a copied card has: make new keys on it and enrol it again",
+  ENROLMENT_OTHER_KEY: "asks with another key: see `devices list`; nothing was approved",
+  CSR_KEYS_EQUAL: "has one key for statements and TLS: give it two and enrol it again",
+  CSR_KEY_UNSUPPORTED: "has a key of a kind that nobody verifies: use P-256, Ed25519 or RSA",
   CSR_SIGNATURE_WRONG: "sent a request that its key did not sign: enrol it again",
   CSR_WRONG_NAME: "sent a request under another name: enrol it again",
 };

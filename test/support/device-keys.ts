@@ -2,7 +2,7 @@
 
 import "reflect-metadata";
 import type { KeyObject } from "node:crypto";
-import { createPrivateKey, webcrypto } from "node:crypto";
+import { createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import type { EnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
@@ -21,10 +21,20 @@ export type DeviceKeys = {
   readonly renewal: RenewMessage;
 };
 
-/** Makes a P-256 signing key, a TLS key and a request for both. */
-export async function createDeviceKeys(device: Identifier): Promise<DeviceKeys> {
+/**
+ * Makes a P-256 signing key, a TLS key and a request for both.
+ *
+ * @param cloned a device whose signing key this one has too, as a copied card image does.
+ */
+export async function createDeviceKeys(
+  device: Identifier,
+  cloned?: DeviceKeys,
+): Promise<DeviceKeys> {
   x509.cryptoProvider.set(webcrypto);
-  const signing = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const signing =
+    cloned === undefined
+      ? await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])
+      : await copied(cloned.signing.key);
   const tls = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const point = new Uint8Array(await webcrypto.subtle.exportKey("raw", signing.publicKey));
   const renewal = {
@@ -54,6 +64,16 @@ async function certificationRequest(
     signingAlgorithm: algorithm,
   });
   return new Uint8Array(request.rawData);
+}
+
+async function copied(key: KeyObject): Promise<webcrypto.CryptoKeyPair> {
+  const spki = createPublicKey(key).export({ type: "spki", format: "der" });
+  const pkcs8 = key.export({ type: "pkcs8", format: "der" });
+  const { subtle } = webcrypto;
+  return {
+    privateKey: await subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]),
+    publicKey: await subtle.importKey("spki", spki, algorithm, true, ["verify"]),
+  };
 }
 
 async function keyObject(key: webcrypto.CryptoKey): Promise<KeyObject> {

@@ -10,7 +10,7 @@ import type { ReceiptSources } from "../lane/receipts.ts";
 import { assembleReceipt } from "../lane/receipts.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
 import type { SiteFacts } from "../registry/enrolment.ts";
-import { repeatAnswer } from "../registry/enrolment.ts";
+import { receiveEnrolment, repeatAnswer } from "../registry/enrolment.ts";
 import type { SiteCa } from "../registry/site-ca.ts";
 import type { GatewayStatus } from "./status.ts";
 import { renderStatusPage } from "./status-page.ts";
@@ -35,10 +35,13 @@ export function addRoutes(server: FastifyInstance, sources: RouteSources): void 
   server.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) =>
     done(null, body),
   );
-  server.post("/enrol", (request, reply) => {
+  // Without it a page in a browser on this machine may post without asking first (CORS).
+  server.removeContentTypeParser("text/plain");
+  server.post("/enrol", async (request, reply) => {
     const parsed = parseEnrolmentRequest(typeof request.body === "string" ? request.body : "");
     if (!parsed.ok) return refuse(reply, 400, parsed.fault.code);
-    const kept = registry.request(parsed.value, sources.clock.now());
+    const asked = { request: parsed.value, now: sources.clock.now() };
+    const kept = await receiveEnrolment(sources, asked);
     if (!kept.ok) return refuse(reply, 409, kept.fault.code);
     return reply.code(202).send({ device: parsed.value.device, state: "pending" });
   });
@@ -77,6 +80,9 @@ function sendReceipt(
 const sentences: Readonly<Record<string, string>> = {
   ENROLMENT_PENDING_FULL:
     "Too many requests wait: approve or drop some with `tamga-gateway devices`.",
+  ENROLMENT_OTHER_KEY:
+    "Another key asks under this name: see `tamga-gateway devices list`, and drop it if it is wrong.",
+  CSR_KEYS_EQUAL: "Statements and TLS need two different keys.",
   DEVICE_EXISTS: "This device is enrolled already; it renews by itself, or revoke it first.",
   DEVICE_UNKNOWN: "No such device has asked here.",
   RECEIPT_ADDRESS_MALFORMED: "Ask for /receipts/DEVICE/INCARNATION (32 hex digits)/SEQUENCE.",

@@ -6,7 +6,6 @@
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { toHex } from "@tamga/ledger-core/base/bytes";
-import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
@@ -14,21 +13,11 @@ import { unixMillis } from "@tamga/ledger-core/base/time";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
 import type { EnrolmentRequest, KeyKind } from "@tamga/ledger-core/wire/enrolment";
-import { keyKinds } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { Database } from "better-sqlite3";
 import { enrolmentsPendingMax, keysPerDeviceMax } from "../limits.ts";
-
-/** A signing key of a device, with the chain that proves it (leaf first). */
-export type DeviceKey = {
-  readonly device: Identifier;
-  readonly kid: Digest;
-  readonly publicKey: PublicKey;
-  readonly keyKind: KeyKind;
-  readonly chain: readonly Uint8Array[];
-  readonly notAfter: UnixMillis;
-  readonly revoked?: { readonly reason: RevocationReason; readonly since: UnixMillis };
-};
+import type { DeviceKey, KeyRow } from "./key-row.ts";
+import { keyKindOf, storedKey, toKey } from "./key-row.ts";
 
 /** A TLS certificate by the SHA-256 of its DER: a client that proves its key is this device. */
 export type TlsIdentity = {
@@ -49,9 +38,11 @@ export type DeviceSummary = {
 export type RegistryFault = {
   readonly code:
     | "ENROLMENT_PENDING_FULL"
+    | "ENROLMENT_OTHER_KEY"
     | "DEVICE_EXISTS"
     | "DEVICE_UNKNOWN"
     | "DEVICE_KEYS_FULL"
+    | "DEVICE_KEY_TAKEN"
     | "DEVICE_REVOKED";
 };
 
@@ -70,19 +61,9 @@ const schema = [
    CREATE INDEX tls_certificate_device ON tls_certificate (device);
    CREATE TABLE revocation (
      kid BLOB PRIMARY KEY, statement BLOB NOT NULL, ordered INTEGER NOT NULL DEFAULT 0) STRICT;`,
+  `DELETE FROM request;
+   ALTER TABLE request ADD COLUMN kid BLOB NOT NULL DEFAULT x'';`,
 ];
-
-type KeyRow = {
-  kid: Uint8Array;
-  device: Identifier;
-  algorithm: string;
-  public_key: Uint8Array;
-  key_kind: string;
-  certificate: Uint8Array;
-  not_after: number;
-  revoked_reason: string | null;
-  revoked_since: number | null;
-};
 
 export class DeviceRegistry {
   readonly #db: Database;
@@ -91,23 +72,38 @@ export class DeviceRegistry {
     this.#db = openDatabase(path, { migrations: schema });
   }
 
-  /** Keeps a request until it is approved; the same device asking again replaces its own request. */
-  request(request: EnrolmentRequest, at: UnixMillis): Result<null, RegistryFault> {
+  /**
+   * Keeps a request until it is approved or dropped. The same key may ask again; another one may not
+   * take the place of what an operator has perhaps looked at already.
+   *
+   * @param kid thumbprint of the signing key, whose possession the caller has checked.
+   * Faults: DEVICE_EXISTS, ENROLMENT_OTHER_KEY, ENROLMENT_PENDING_FULL.
+   */
+  request(
+    request: EnrolmentRequest & { readonly kid: Digest },
+    at: UnixMillis,
+  ): Result<null, RegistryFault> {
     return this.#db
       .transaction((): Result<null, RegistryFault> => {
-        const waiting = this.#count(
-          "SELECT count(*) AS n FROM request WHERE device <> ?",
-          request.device,
-        );
+        const { device, keyKind, signing, tls, kid } = request;
+        const waiting = this.#count("SELECT count(*) AS n FROM request WHERE device <> ?", device);
         if (waiting >= enrolmentsPendingMax) return err({ code: "ENROLMENT_PENDING_FULL" });
         // A known device renews over its authenticated line; a request out of nowhere must not replace it.
-        if (this.keysOf(request.device).length > 0) return err({ code: "DEVICE_EXISTS" });
+        if (this.keysOf(device).length > 0) return err({ code: "DEVICE_EXISTS" });
+        const other = "SELECT count(*) AS n FROM request WHERE device = ? AND hex(kid) <> upper(?)";
+        if (this.#count(other, device, toHex(kid)) > 0) return err({ code: "ENROLMENT_OTHER_KEY" });
         this.#db
-          .prepare("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?)")
-          .run(request.device, request.keyKind, request.signing, request.tls, at);
+          .prepare("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?)")
+          .run(device, keyKind, signing, tls, at, kid);
         return ok(null);
       })
       .immediate();
+  }
+
+  /** Forgets a request. Faults: DEVICE_UNKNOWN where none waits. */
+  drop(device: Identifier): Result<null, RegistryFault> {
+    const { changes } = this.#db.prepare("DELETE FROM request WHERE device = ?").run(device);
+    return changes === 0 ? err({ code: "DEVICE_UNKNOWN" }) : ok(null);
   }
 
   pending(device: Identifier): EnrolmentRequest | undefined {
@@ -139,7 +135,9 @@ export class DeviceRegistry {
         const keys = this.keysOf(key.device);
         if (keys.some((known) => known.revoked !== undefined))
           return err({ code: "DEVICE_REVOKED" });
-        const known = keys.some((other) => toHex(other.kid) === toHex(key.kid));
+        const holder = this.key(key.kid)?.device;
+        if (holder !== undefined && holder !== key.device) return err({ code: "DEVICE_KEY_TAKEN" });
+        const known = holder !== undefined;
         if (!known && keys.length >= keysPerDeviceMax) return err({ code: "DEVICE_KEYS_FULL" });
         const { publicKey } = key;
         this.#db
@@ -151,7 +149,7 @@ export class DeviceRegistry {
             key.kid,
             key.device,
             publicKey.algorithm,
-            publicKey.algorithm === "PS256" ? publicKey.spki : publicKey.point,
+            storedKey(publicKey),
             key.keyKind,
             key.chain[0],
             key.notAfter,
@@ -159,11 +157,12 @@ export class DeviceRegistry {
         this.#db
           .prepare("INSERT OR REPLACE INTO tls_certificate VALUES (?, ?, ?, ?)")
           .run(tls.fingerprint, key.device, tls.notAfter, tls.certificate);
-        // A device keeps its newest certificates only: as many as it may have keys.
+        // A device keeps its newest certificates only, as many as it may have keys. Dates do not say
+        // which those are: clocks are set back.
         this.#db
           .prepare(
             `DELETE FROM tls_certificate WHERE device = ? AND fingerprint NOT IN (
-               SELECT fingerprint FROM tls_certificate WHERE device = ? ORDER BY not_after DESC, rowid DESC LIMIT ?)`,
+               SELECT fingerprint FROM tls_certificate WHERE device = ? ORDER BY rowid DESC LIMIT ?)`,
           )
           .run(key.device, key.device, keysPerDeviceMax);
         this.#db.prepare("DELETE FROM request WHERE device = ?").run(key.device);
@@ -190,7 +189,7 @@ export class DeviceRegistry {
   tlsCertificate(device: Identifier): Uint8Array | undefined {
     const row = this.#db
       .prepare<[string], { certificate: Uint8Array }>(
-        "SELECT certificate FROM tls_certificate WHERE device = ? ORDER BY not_after DESC, rowid DESC LIMIT 1",
+        "SELECT certificate FROM tls_certificate WHERE device = ? ORDER BY rowid DESC LIMIT 1",
       )
       .get(device);
     return row === undefined ? undefined : new Uint8Array(row.certificate);
@@ -248,15 +247,27 @@ export class DeviceRegistry {
     this.#db.prepare("UPDATE revocation SET ordered = 1 WHERE kid = ?").run(kid);
   }
 
+  /** Has the ledger asked again for revocations that it does not hold, e.g. since it was opened anew. */
+  reviveRevocations(isHeld: (kid: Digest) => boolean): void {
+    const all = this.#db.prepare<[], { kid: Uint8Array }>("SELECT kid FROM revocation").all();
+    const revive = this.#db.prepare("UPDATE revocation SET ordered = 0 WHERE kid = ?");
+    for (const row of all) {
+      const kid = mint<Digest>(new Uint8Array(row.kid));
+      if (!isHeld(kid)) revive.run(kid);
+    }
+  }
+
   list(): readonly DeviceSummary[] {
     const pending = this.#db
-      .prepare<[], { device: Identifier; key_kind: string }>("SELECT device, key_kind FROM request")
+      .prepare<[], { device: Identifier; key_kind: string; kid: Uint8Array }>(
+        "SELECT device, key_kind, kid FROM request",
+      )
       .all()
       .map((row) => ({
         device: row.device,
         state: "pending" as const,
         keyKind: keyKindOf(row.key_kind),
-        kid: "",
+        kid: toHex(new Uint8Array(row.kid)),
         notAfter: undefined,
       }));
     const keys = this.#db
@@ -285,34 +296,4 @@ export class DeviceRegistry {
   #count(sql: string, ...args: readonly string[]): number {
     return this.#db.prepare<string[], { n: number }>(sql).get(...args)?.n ?? 0;
   }
-}
-
-function toKey(row: KeyRow): DeviceKey {
-  const bytes = new Uint8Array(row.public_key);
-  return {
-    device: row.device,
-    kid: mint<Digest>(new Uint8Array(row.kid)),
-    publicKey: toPublicKey(row.algorithm, bytes),
-    keyKind: keyKindOf(row.key_kind),
-    chain: [new Uint8Array(row.certificate)],
-    notAfter: unixMillis(row.not_after),
-    ...(row.revoked_reason === null
-      ? {}
-      : {
-          revoked: {
-            reason:
-              row.revoked_reason === "retired" ? ("retired" as const) : ("compromised" as const),
-            since: unixMillis(row.revoked_since ?? 0),
-          },
-        }),
-  };
-}
-
-function toPublicKey(algorithm: string, bytes: Uint8Array): PublicKey {
-  if (algorithm === "PS256") return { algorithm, spki: bytes };
-  return { algorithm: algorithm === "EdDSA" ? "EdDSA" : "ES256", point: bytes };
-}
-
-function keyKindOf(text: string): KeyKind {
-  return keyKinds.find((kind) => kind === text) ?? "file";
 }

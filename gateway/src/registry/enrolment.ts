@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { equal } from "@tamga/ledger-core/base/bytes";
+import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
@@ -16,8 +17,10 @@ import type { CertificateMessage } from "@tamga/ledger-core/wire/downlink-messag
 import type { EnrolmentAnswer, EnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { RenewMessage } from "@tamga/ledger-core/wire/uplink-message";
+import type { CsrFault } from "./certification-request.ts";
+import { readCertificationRequest } from "./certification-request.ts";
 import type { DeviceRegistry, RegistryFault } from "./device-registry.ts";
-import type { CsrFault, SiteCa } from "./site-ca.ts";
+import type { SiteCa } from "./site-ca.ts";
 
 /** What the site writes into every answer. */
 export type SiteFacts = {
@@ -40,6 +43,32 @@ const dayMs = 86_400_000;
 
 /** Clocks of edge boxes drift: a fresh certificate must not lie in an agent's future. */
 const backdatedMs = dayMs;
+
+/**
+ * Keeps a request for an operator to look at, by the thumbprint of its signing key. What its keys did
+ * not sign is nobody's. Faults: CSR_*, and those of `DeviceRegistry.request`.
+ */
+export async function receiveEnrolment(
+  { registry }: { readonly registry: DeviceRegistry },
+  { request, now }: { readonly request: EnrolmentRequest; readonly now: UnixMillis },
+): Promise<Result<null, EnrolmentFault>> {
+  const kid = await judgeRequest(request);
+  return kid.ok ? registry.request({ ...request, kid: kid.value }, now) : kid;
+}
+
+/**
+ * Thumbprint of the signing key of a request that both of its keys signed.
+ * Faults: CSR_*; CSR_KEYS_EQUAL, since a TLS key must never sign evidence.
+ */
+export async function judgeRequest(request: EnrolmentRequest): Promise<Result<Digest, CsrFault>> {
+  const signing = await readCertificationRequest(request.signing, request.device);
+  if (!signing.ok) return signing;
+  const tls = await readCertificationRequest(request.tls, request.device);
+  if (!tls.ok) return tls;
+  const kidOf = (key: PublicKey) => thumbprint((bytes) => nodeCrypto.sha256(bytes), key);
+  const kid = kidOf(signing.value.publicKey);
+  return equal(kid, kidOf(tls.value.publicKey)) ? err({ code: "CSR_KEYS_EQUAL" }) : ok(kid);
+}
 
 /** Issues both certificates, stores them and forgets the request. Faults: EnrolmentFault. */
 export async function approveEnrolment(
@@ -96,6 +125,8 @@ async function issue(
   site: SiteFacts,
   request: EnrolmentRequest & { readonly now: UnixMillis },
 ) {
+  const judged = await judgeRequest(request);
+  if (!judged.ok) return judged;
   const { device, keyKind, now } = request;
   const { channel } = site;
   const validity = {
@@ -118,7 +149,7 @@ async function issue(
   return ok({
     key: {
       device,
-      kid: thumbprint((bytes) => nodeCrypto.sha256(bytes), publicKey),
+      kid: judged.value,
       publicKey,
       keyKind,
       chain: signing.value,

@@ -7,7 +7,8 @@ import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { BoundedCache } from "../lane/bounded-cache.ts";
 import { devicesCachedMax, registryLookMs } from "../limits.ts";
-import type { DeviceKey, DeviceRegistry } from "./device-registry.ts";
+import type { DeviceRegistry } from "./device-registry.ts";
+import type { DeviceKey } from "./key-row.ts";
 
 export type RegistryWatchOptions = {
   readonly registry: Pick<DeviceRegistry, "version" | "keysOf">;

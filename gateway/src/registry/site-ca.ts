@@ -7,11 +7,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as x509 from "@peculiar/x509";
 import type { Result } from "@tamga/ledger-core/base/result";
-import { err, ok } from "@tamga/ledger-core/base/result";
+import { ok } from "@tamga/ledger-core/base/result";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { ensureDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { KeyKind } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { CsrFault } from "./certification-request.ts";
+import { readCertificationRequest } from "./certification-request.ts";
 
 const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const dayMs = 86_400_000;
@@ -20,10 +22,6 @@ const clientAuth = "1.3.6.1.5.5.7.3.2";
 const serverAuth = "1.3.6.1.5.5.7.3.1";
 
 x509.cryptoProvider.set(crypto);
-
-export type CsrFault = {
-  readonly code: "CSR_MALFORMED" | "CSR_SIGNATURE_WRONG" | "CSR_WRONG_NAME";
-};
 
 /** What the site CA says in a certificate; leaf first, the CA's own certificate left out. */
 export type IssuedChain = readonly [Uint8Array];
@@ -155,17 +153,9 @@ export class SiteCa {
     validity: Validity,
     extensions: readonly x509.Extension[],
   ): Promise<Result<IssuedChain, CsrFault>> {
-    let request: x509.Pkcs10CertificateRequest;
-    let signed: boolean;
-    try {
-      request = new x509.Pkcs10CertificateRequest(copy(csr));
-      signed = await request.verify();
-    } catch {
-      return err({ code: "CSR_MALFORMED" });
-    }
-    if (!signed) return err({ code: "CSR_SIGNATURE_WRONG" });
-    if (request.subject !== `CN=${device}`) return err({ code: "CSR_WRONG_NAME" });
-    return ok(await this.#issue(request.publicKey, device, validity, extensions));
+    const request = await readCertificationRequest(csr, device);
+    if (!request.ok) return request;
+    return ok(await this.#issue(request.value.subjectKey, device, validity, extensions));
   }
 
   async #issue(

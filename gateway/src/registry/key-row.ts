@@ -1,0 +1,64 @@
+/** A device's key as `registry.db` stores it. */
+
+import { mint } from "@tamga/ledger-core/base/brand";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import type { UnixMillis } from "@tamga/ledger-core/base/time";
+import { unixMillis } from "@tamga/ledger-core/base/time";
+import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
+import type { KeyKind } from "@tamga/ledger-core/wire/enrolment";
+import { keyKinds } from "@tamga/ledger-core/wire/enrolment";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+
+/** A signing key of a device, with the chain that proves it (leaf first). */
+export type DeviceKey = {
+  readonly device: Identifier;
+  readonly kid: Digest;
+  readonly publicKey: PublicKey;
+  readonly keyKind: KeyKind;
+  readonly chain: readonly Uint8Array[];
+  readonly notAfter: UnixMillis;
+  readonly revoked?: { readonly reason: RevocationReason; readonly since: UnixMillis };
+};
+
+export type KeyRow = {
+  kid: Uint8Array;
+  device: Identifier;
+  algorithm: string;
+  public_key: Uint8Array;
+  key_kind: string;
+  certificate: Uint8Array;
+  not_after: number;
+  revoked_reason: string | null;
+  revoked_since: number | null;
+};
+
+export function toKey(row: KeyRow): DeviceKey {
+  const bytes = new Uint8Array(row.public_key);
+  const reason = row.revoked_reason === "retired" ? "retired" : "compromised";
+  return {
+    device: row.device,
+    kid: mint<Digest>(new Uint8Array(row.kid)),
+    publicKey: toPublicKey(row.algorithm, bytes),
+    keyKind: keyKindOf(row.key_kind),
+    chain: [new Uint8Array(row.certificate)],
+    notAfter: unixMillis(row.not_after),
+    ...(row.revoked_reason === null
+      ? {}
+      : { revoked: { reason, since: unixMillis(row.revoked_since ?? 0) } }),
+  };
+}
+
+/** Bytes of a key for its column; the algorithm stands beside it. */
+export function storedKey(publicKey: PublicKey): Uint8Array {
+  return publicKey.algorithm === "PS256" ? publicKey.spki : publicKey.point;
+}
+
+export function keyKindOf(text: string): KeyKind {
+  return keyKinds.find((kind) => kind === text) ?? "file";
+}
+
+function toPublicKey(algorithm: string, bytes: Uint8Array): PublicKey {
+  if (algorithm === "PS256") return { algorithm, spki: bytes };
+  return { algorithm: algorithm === "EdDSA" ? "EdDSA" : "ES256", point: bytes };
+}
