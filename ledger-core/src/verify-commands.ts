@@ -1,7 +1,8 @@
-/** What each command of `tamga-verify` judges and says; files are read here and nowhere else. */
+/** What each command of `tamga-verify` judges and says; files are read and written here and nowhere else. */
 
-import { closeSync, openSync, readSync } from "node:fs";
-import { concat, fromBase64, fromUtf8, toHex } from "./base/bytes.ts";
+import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
+import { present } from "./base/assert.ts";
+import { concat, fromBase64, fromUtf8, toHex, utf8 } from "./base/bytes.ts";
 import { OperationalError } from "./base/operational-error.ts";
 import { nodeCrypto } from "./daemon/node-crypto.ts";
 import type { ConsistencyClaim } from "./log/consistency-proof.ts";
@@ -14,6 +15,7 @@ import { formatTime } from "./receipt/civil-time.ts";
 import { describeReceipt } from "./receipt/describe-receipt.ts";
 import type { ExplainedFault, Language } from "./receipt/explain-fault.ts";
 import { causeOf, explainFault } from "./receipt/explain-fault.ts";
+import { exportReceipt } from "./receipt/export-receipt.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { parseReceipt } from "./receipt/receipt.ts";
 import type { JsonValue } from "./receipt/receipt-view.ts";
@@ -62,6 +64,40 @@ export function judgeReceiptFile(
     lines: describeReceipt(sha256, verified.value, options.lang),
     object: viewReceipt(sha256, verified.value),
   };
+}
+
+export const exportForms = ["note", "cose", "tlog-proof"] as const;
+
+/**
+ * Writes a final receipt in another form; `cose` is a CBOR sequence (RFC 8742) of two transparent
+ * statements, the receipt's and the lane head's. Throws FILE_UNREADABLE, FILE_UNWRITABLE.
+ */
+export function exportReceiptFile(
+  file: string,
+  options: OutputOptions & {
+    readonly trust: string;
+    readonly format: (typeof exportForms)[number];
+    readonly out: string;
+  },
+): Judgement {
+  const bytes = readBounded(file, receiptBytesMax);
+  const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
+  if (!policy.ok) return invalid(policy.fault, options);
+  const receipt = parseReceipt(bytes);
+  if (!receipt.ok) return invalid(receipt.fault, options);
+  const exported = exportReceipt(nodeCrypto, policy.value, receipt.value);
+  if (!exported.ok) return invalid(exported.fault, options);
+  const { statement, final } = exported.value;
+  const { laneHead, note, tlogProof } = present(final, "final part of what is not provisional");
+  const forms = {
+    note: utf8(note),
+    cose: concat(statement.transparent, laneHead.transparent),
+    "tlog-proof": tlogProof,
+  };
+  writeOut(options.out, forms[options.format]);
+  return valid(
+    options.lang === "zh" ? `有效：已写入 ${options.out}。` : `VALID: written to ${options.out}.`,
+  );
 }
 
 /** A bare checkpoint may carry lines of others, e.g. witnesses; they are passed over. */
@@ -156,6 +192,17 @@ function readGateway(
     gateway: receipt.lane.gateway,
     chain: chain.map((der) => der ?? new Uint8Array(0)),
   });
+}
+
+function writeOut(file: string, bytes: Uint8Array): void {
+  try {
+    writeFileSync(file, bytes);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new OperationalError("FILE_UNWRITABLE", `The file ${file} cannot be written: ${reason}`, {
+      cause,
+    });
+  }
 }
 
 /** At most one byte past the limit, so that whoever judges the bytes sees that they are too many. */

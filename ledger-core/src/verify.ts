@@ -10,6 +10,8 @@ import { parseTreeSize } from "./log/tree-size.ts";
 import { languages } from "./receipt/explain-fault.ts";
 import type { Judgement, OutputOptions } from "./verify-commands.ts";
 import {
+  exportForms,
+  exportReceiptFile,
   judgeCheckpointFile,
   judgeConsistency,
   judgeInclusion,
@@ -39,6 +41,22 @@ function createProgram(): Command {
     )
     .action((file: string, options: FileOptions & { readonly provisional?: string }) =>
       print(judgeReceiptFile(file, options), options),
+    );
+  addCommand(program, "export")
+    .description("verify a final receipt and write it in a form that others read")
+    .argument("<file>", "the receipt; - is standard input")
+    .requiredOption("--trust <file>", "the trust policy, trust.json")
+    .addOption(
+      new Option(
+        "--format <form>",
+        "note: C2SP tlog-checkpoint; tlog-proof: C2SP, of the lane head; cose: RFC 9943 statements",
+      )
+        .choices(exportForms)
+        .makeOptionMandatory(),
+    )
+    .requiredOption("--out <file>", "where to write")
+    .action((file: string, options: ExportOptions) =>
+      print(exportReceiptFile(file, options), options),
     );
   addCommand(program, "inclusion")
     .description("verify that a leaf is in a tree (RFC 9162 §2.1.3.2)")
@@ -70,6 +88,7 @@ function createProgram(): Command {
   return program;
 }
 
+type ExportOptions = Parameters<typeof exportReceiptFile>[1];
 type FileOptions = OutputOptions & { readonly trust: string };
 type InclusionOptions = {
   readonly index: bigint;

@@ -1,7 +1,7 @@
 /** `tamga-verify` as a process, from its source and packed, and the pure half of it in a browser's bundle. */
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -127,6 +127,26 @@ describe.each([
       1,
       { valid: false, code: "SEAL_QUORUM_MISSING", fault: { have: 0, needed: 1 } },
     ]);
+  });
+
+  test("writes a receipt in other forms, once it has verified it", () => {
+    const written = join(folder, "exported");
+    for (const [format, pattern] of [
+      ["note", /^consortium.example\/milk\n2\n/],
+      ["tlog-proof", /^c2sp.org\/tlog-proof@v1\nindex 1\n/],
+      ["cose", /application\/vnd.tamga.log-root.v1\+cose/],
+    ] as const) {
+      const out = ["--format", format, "--out", written];
+      const { status, stdout } = verify("export", good, "--trust", trust, ...out);
+      expect([status, stdout]).toEqual([0, `VALID: written to ${written}.\n`]);
+      expect(readFileSync(written, "latin1")).toMatch(pattern);
+      rmSync(written);
+      const refused = verify("export", early, "--trust", trust, ...out);
+      expect([refused.status, refused.stdout]).toMatchObject([1, /RECEIPT_NOT_FINAL/]);
+      expect(existsSync(written)).toBe(false);
+    }
+    const nowhere = ["--format", "note", "--out", join(folder, "none", "note")];
+    expect(verify("export", good, "--trust", trust, ...nowhere).status).toBe(74);
   });
 
   test("exits 74 for a file that cannot be read", () => {
