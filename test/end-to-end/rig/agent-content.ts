@@ -3,15 +3,15 @@
 import { join } from "node:path";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import type { OutboxContent, OutboxPlace } from "./account-types.ts";
-import { withCopy } from "./lane-content.ts";
+import type { Owner } from "./lane-content.ts";
+import { withDatabase } from "./lane-content.ts";
 
 const states: readonly OutboxPlace[] = ["pending", "provisional", "final", "rejected"];
 
 type Row = { readonly run: number; readonly first: number; readonly count: number };
 
-/** Works on a copy, so a killed agent's `-wal` stays as it is. */
-export function readOutbox(agentDir: string): OutboxContent {
-  return withCopy(join(agentDir, "outbox.db"), (db) => {
+export function readOutbox(agentDir: string, owner: Owner): OutboxContent {
+  return withDatabase(join(agentDir, "outbox.db"), owner, (db) => {
     const runs = db
       .prepare<[], { id: number; incarnation: Uint8Array; next: number }>(
         "SELECT id, incarnation, next FROM run ORDER BY id",

@@ -40,14 +40,15 @@ export type LaneContent = {
 
 type OrderedHead = { readonly size: number; readonly root: Digest };
 
-/**
- * Works on copies, so a killed gateway's `-wal` stays as it is.
- *
- * @param options.bodies without them a bundle's digests are left out, which is much faster.
- */
-export function readLane(gatewayDir: string, options: { readonly bodies: boolean }): LaneContent {
-  const heads = orderedHeads(gatewayDir);
-  return withCopy(join(gatewayDir, "lane.db"), (db) => {
+/** @param options.bodies without them a bundle's digests are left out, which is much faster. */
+export function readLane(
+  gatewayDir: string,
+  options: { readonly bodies: boolean; readonly owner: Owner },
+): LaneContent {
+  const { owner } = options;
+  // The ledger first: what it knows of the lane is in the lane by then.
+  const heads = orderedHeads(gatewayDir, owner);
+  return withDatabase(join(gatewayDir, "lane.db"), owner, (db) => {
     const lanes = db
       .prepare<[], { ordinal: number; incarnation: Uint8Array }>(
         "SELECT ordinal, incarnation FROM lane ORDER BY ordinal",
@@ -115,8 +116,11 @@ function checkHeads(part: {
   return { count, violations };
 }
 
-function orderedHeads(gatewayDir: string): ReadonlyMap<string, readonly OrderedHead[]> {
-  return withCopy(join(gatewayDir, "ledger.db"), (db) => {
+function orderedHeads(
+  gatewayDir: string,
+  owner: Owner,
+): ReadonlyMap<string, readonly OrderedHead[]> {
+  return withDatabase(join(gatewayDir, "ledger.db"), owner, (db) => {
     const heads = new Map<string, OrderedHead[]>();
     const rows = db
       .prepare<[], Uint8Array>("SELECT bytes FROM channel_log_entry ORDER BY idx")
@@ -228,8 +232,26 @@ function spanOf({ first, count }: { readonly first: bigint; readonly count: numb
   return { from: Number(first), to: Number(first) + count };
 }
 
-/** Opens a copy of a database and its `-wal`, which the original's owner may have left or still uses. */
-export function withCopy<T>(file: string, use: (db: SqliteDatabase.Database) => T): T {
+/** Whether the owner of a file runs: then SQLite keeps us apart, and a plain copy could be torn. */
+export type Owner = "running" | "gone";
+
+/** Looks into a database. What a killed owner left, `-wal` and all, stays as it is: a copy is read. */
+export function withDatabase<T>(
+  file: string,
+  owner: Owner,
+  use: (db: SqliteDatabase.Database) => T,
+): T {
+  if (owner === "gone") return withCopy(file, use);
+  const db = new SqliteDatabase(file, { readonly: true });
+  try {
+    // One transaction: all is read at one moment.
+    return db.transaction(() => use(db))();
+  } finally {
+    db.close();
+  }
+}
+
+function withCopy<T>(file: string, use: (db: SqliteDatabase.Database) => T): T {
   const dir = mkdtempSync(join(tmpdir(), "tamga-rig-read-"));
   const copy = join(dir, "copy.db");
   try {

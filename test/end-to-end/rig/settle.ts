@@ -40,7 +40,7 @@ export async function settle(rig: Rig, options: SettleOptions): Promise<Settled>
       const { outbox } = await rig.agentStatus();
       const { pending, provisional } = outbox.statements;
       if (pending + provisional + outbox.gapRanges > 0) return undefined;
-      const waiting = readOutbox(rig.agentDir).spans.some(
+      const waiting = readOutbox(rig.agentDir, "running").spans.some(
         ({ place }) => place !== "final" && place !== "settled" && place !== "rejected",
       );
       return waiting ? undefined : true;
@@ -50,7 +50,7 @@ export async function settle(rig: Rig, options: SettleOptions): Promise<Settled>
   const violations: Violation[] = [];
   if (!drained) violations.push({ code: "UNDELIVERED", what: `not within ${drainMsMax} ms` });
   const agentEnd = await rig.stopAgent();
-  const lane = readLane(rig.gatewayDir, { bodies: true });
+  const lane = readLane(rig.gatewayDir, { bodies: true, owner: "running" });
   const receipts = await checkReceipts({
     gatewayDir: rig.gatewayDir,
     http: rig.gatewayHttp,
@@ -67,7 +67,7 @@ export async function settle(rig: Rig, options: SettleOptions): Promise<Settled>
     device,
     wire,
     lane: lane.statements,
-    outbox: readOutbox(rig.agentDir),
+    outbox: readOutbox(rig.agentDir, "gone"),
     promises: rig.book.made,
     kills: rig.kills,
     ...options.more,

@@ -58,7 +58,7 @@ export async function kill(
 }
 
 /** Runs for a while, then until statements are in flight. @returns readings a second just before. */
-async function untilBusy(rig: Rig, random: () => number): Promise<number> {
+export async function untilBusy(rig: Rig, random: () => number): Promise<number> {
   const before = rig.book.counts.stored;
   // Both are up and work: receipts come for what is read now.
   await until(
@@ -86,9 +86,11 @@ async function untilBusy(rig: Rig, random: () => number): Promise<number> {
 }
 
 /** What was acknowledged is in the lane already now, before anyone could send it again. */
-function afterKill(rig: Rig, victim: Victim): readonly Violation[] {
-  const outbox = readOutbox(rig.agentDir);
-  const lane = readLane(rig.gatewayDir, { bodies: false });
+export function afterKill(rig: Rig, victim: Victim): readonly Violation[] {
+  const ofAgent = victim === "agent" ? "gone" : "running";
+  const ofGateway = victim === "gateway" ? "gone" : "running";
+  const outbox = readOutbox(rig.agentDir, ofAgent);
+  const lane = readLane(rig.gatewayDir, { bodies: false, owner: ofGateway });
   const promises =
     victim === "gateway" ? rig.book.made.filter(({ kind }) => kind !== "signed") : rig.book.made;
   return [
