@@ -15,14 +15,19 @@ type Waiting = {
 type Lane = { worker: Worker; inFlight: Waiting[] | undefined };
 
 export class VerifyPool {
+  readonly #script: URL;
   readonly #lanes: Lane[] = [];
   readonly #queue: Waiting[] = [];
   #nextId = 0;
   #closed = false;
   #scheduled = false;
 
-  /** @param threads worker threads, 1 or more. */
-  constructor(threads: number) {
+  /**
+   * @param threads worker threads, 1 or more.
+   * @param script what they run; a test has them die.
+   */
+  constructor(threads: number, script = new URL("./verify-worker.ts", import.meta.url)) {
+    this.#script = script;
     for (let i = 0; i < threads; i++) this.#lanes.push(this.#start());
   }
 
@@ -62,6 +67,7 @@ export class VerifyPool {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#lanes.map((lane) => lane.worker.terminate()));
+    this.#fail(this.#queue.splice(0), undefined);
   }
 
   #dispatch(): void {
@@ -85,7 +91,7 @@ export class VerifyPool {
   }
 
   #spawn(lane: () => Lane): Worker {
-    const worker = new Worker(new URL("./verify-worker.ts", import.meta.url), {
+    const worker = new Worker(this.#script, {
       resourceLimits: {
         maxOldGenerationSizeMb: verifyHeapMbMax,
         maxYoungGenerationSizeMb: verifyYoungMbMax,
@@ -104,7 +110,12 @@ export class VerifyPool {
         item.resolve(present(verdicts[i], "verdict of a job"));
       }
     });
-    worker.on("error", (cause) => this.#lost(lane(), cause));
+    let cause: unknown;
+    worker.on("error", (error) => {
+      cause = error;
+    });
+    // Also a thread that ends without an error ends.
+    worker.on("exit", () => this.#lost(lane(), cause));
     return worker;
   }
 
@@ -112,17 +123,17 @@ export class VerifyPool {
   #lost(lane: Lane, cause: unknown): void {
     const failed = lane.inFlight ?? [];
     lane.inFlight = undefined;
-    if (!this.#closed) lane.worker = this.#spawn(() => lane);
-    for (const item of failed) {
-      item.reject(
-        new OperationalError(
-          "VERIFY_WORKER_LOST",
-          "A verify thread ended; the statement is sent again.",
-          {
-            cause,
-          },
-        ),
-      );
+    this.#fail(failed, cause);
+    if (this.#closed) return;
+    lane.worker = this.#spawn(() => lane);
+    // Those who waited behind it must not wait for somebody else to come.
+    this.#dispatch();
+  }
+
+  #fail(items: readonly Waiting[], cause: unknown): void {
+    const sentence = "A verify thread ended; the statement is sent again.";
+    for (const { reject } of items) {
+      reject(new OperationalError("VERIFY_WORKER_LOST", sentence, { cause }));
     }
   }
 }
