@@ -1,10 +1,12 @@
 /** Brings the lane's heads, and the site's revocations, to the ledger, one at a time, for as long as it takes. */
 
 import { present } from "@tamga/ledger-core/base/assert";
-import { equal } from "@tamga/ledger-core/base/bytes";
+import { equal, toHex } from "@tamga/ledger-core/base/bytes";
 import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Result } from "@tamga/ledger-core/base/result";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
+import { databaseError } from "@tamga/ledger-core/daemon/sqlite";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger, LedgerFault } from "@tamga/ledger-core/ledger/ledger";
 import { sealsOf } from "@tamga/ledger-core/receipt/seal-evidence";
@@ -16,9 +18,21 @@ import type { DeviceRegistry } from "../registry/device-registry.ts";
 
 export type LaneOrdererOptions = {
   readonly crypto: CryptoPort;
-  readonly lane: SqliteLane;
+  readonly lane: Pick<
+    SqliteLane,
+    | "incarnation"
+    | "current"
+    | "size"
+    | "consistency"
+    | "laneOpenStatement"
+    | "laneHeadStatement"
+    | "ordered"
+  >;
   readonly ledger: Ledger;
-  readonly registry: DeviceRegistry;
+  readonly registry: Pick<
+    DeviceRegistry,
+    "unorderedRevocations" | "markRevocationOrdered" | "reviveRevocations"
+  >;
   readonly gateway: Parameters<Ledger["lane"]>[0];
   /** Leaf first, up to below the organisation's CA. */
   readonly gatewayChain: readonly Uint8Array[];
@@ -33,7 +47,10 @@ export type LaneOrdererOptions = {
 
 export class LaneOrderer {
   readonly #options: LaneOrdererOptions;
+  /** Revocations that the ledger will not take: a person was told, and heads go on without them. */
+  readonly #hopeless = new Set<string>();
   #wake: (() => void) | undefined;
+  #lastRefusal: string | undefined;
 
   constructor(options: LaneOrdererOptions) {
     this.#options = options;
@@ -44,66 +61,120 @@ export class LaneOrderer {
     this.#wake?.();
   }
 
-  /** Runs until the signal aborts. Throws OperationalError LANE_FROZEN and what the ledger throws. */
+  /**
+   * Runs until the signal aborts; a full disk or a refusal only makes it wait.
+   * Throws OperationalError LANE_FROZEN, and what the ledger and the databases throw otherwise.
+   */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { clock, orderEveryMs } = this.#options;
-    await this.#openLane(signal);
-    this.#recoverOrdered();
+    await this.#outlast(signal, () => this.#open(signal));
     while (!signal.aborted) {
       const grown = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const busy = (await this.#orderRevocations(signal)) || (await this.#orderHead(signal));
+      const busy = await this.#outlast(signal, () => this.#orderAll(signal));
       if (!busy) await raceAbort(grown, signal);
       await clock.sleep(orderEveryMs, { signal });
     }
   }
 
-  /** Leaf 0 of the lane is the very transaction that opens it. */
-  async #openLane(signal: AbortSignal): Promise<void> {
-    const { lane, ledger, gateway, gatewayChain } = this.#options;
-    const known = ledger.lane(gateway);
-    if (known !== undefined && equal(known.incarnation, lane.incarnation)) return;
-    await this.#submit(
-      { statement: lane.laneOpenStatement(), consistency: [], certificates: gatewayChain },
-      signal,
-    );
+  /** Tries again for as long as the disk is full or another process holds a database. */
+  async #outlast<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const { clock, logger, retryAfterMs } = this.#options;
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        const known = databaseError(error, "of the gateway");
+        if (!(known instanceof OperationalError) || !passing.includes(known.code)) throw error;
+        if (this.#isNews(known.code))
+          logger.error(
+            { event: "ordering.waits", error: known },
+            "nothing is final until this ends",
+          );
+        await clock.sleep(retryAfterMs, { signal });
+      }
+    }
   }
 
-  /** A crash between the ledger's seal and our own note of it: the ledger still has the statement. */
-  #recoverOrdered(): void {
+  async #open(signal: AbortSignal): Promise<void> {
+    const { ledger, registry } = this.#options;
+    const held = new Set(ledger.revocations().entries.map(({ kid }) => toHex(kid)));
+    // A channel that was opened anew begins with no revocation; our own file remembers them.
+    registry.reviveRevocations((kid) => held.has(toHex(kid)));
+    await this.#openLane(signal);
+  }
+
+  /** Leaf 0 of the lane is the very transaction that opens it. */
+  async #openLane(signal: AbortSignal): Promise<void> {
+    const { lane, ledger, gateway, gatewayChain, clock, retryAfterMs } = this.#options;
+    const statement = lane.laneOpenStatement();
+    for (;;) {
+      const known = ledger.lane(gateway);
+      if (known !== undefined && equal(known.incarnation, lane.incarnation)) return;
+      const opening = { statement, consistency: [], certificates: gatewayChain };
+      const submitted = await this.#submit(opening, signal);
+      if (submitted.ok) return;
+      if (submitted.fault.code === "LANE_FROZEN") throw frozen();
+      await clock.sleep(retryAfterMs, { signal });
+    }
+  }
+
+  /** @returns false where there was nothing to order. */
+  async #orderAll(signal: AbortSignal): Promise<boolean> {
+    await this.#recoverOrdered(signal);
+    const revoked = await this.#orderRevocations(signal);
+    const grew = await this.#orderHead(signal);
+    return revoked || grew;
+  }
+
+  /** After a crash, or a full disk, between the ledger's seal and our own note of it. */
+  async #recoverOrdered(signal: AbortSignal): Promise<void> {
     const { lane, ledger, gateway } = this.#options;
-    const known = ledger.lane(gateway);
-    if (known === undefined || known.head.size <= (lane.current.ordered?.head.size ?? 0n)) return;
+    const known = present(ledger.lane(gateway), "open lane in the ledger");
+    if (known.head.size <= (lane.current.ordered?.head.size ?? 0n)) return;
     const statement = present(ledger.entry(known.index), "ordered lane head");
-    this.#record(statement, known.index);
+    if (statementType(statement) !== "lane-head") return;
+    // Again, so that it is sealed for certain.
+    const again = { statement, consistency: [], certificates: [] };
+    const submitted = await this.#submit(again, signal);
+    if (submitted.ok) this.#record(statement, submitted.value.index);
   }
 
   async #orderRevocations(signal: AbortSignal): Promise<boolean> {
-    const { registry } = this.#options;
-    const waiting = registry.unorderedRevocations();
-    for (const { kid, statement } of waiting) {
-      const index = await this.#submit({ statement, consistency: [], certificates: [] }, signal);
-      if (index !== undefined) registry.markRevocationOrdered(kid);
+    const { registry, logger } = this.#options;
+    let ordered = false;
+    for (const { kid, statement } of registry.unorderedRevocations()) {
+      if (this.#hopeless.has(toHex(kid))) continue;
+      const revocation = { statement, consistency: [], certificates: [] };
+      const submitted = await this.#submit(revocation, signal);
+      // The ledger knows something as bad of this key already.
+      if (submitted.ok || submitted.fault.code === "KEY_REVOKED") {
+        registry.markRevocationOrdered(kid);
+        ordered = true;
+      } else {
+        this.#hopeless.add(toHex(kid));
+        const { code } = submitted.fault;
+        logger.error(
+          { event: "revocation.refused", kid: toHex(kid), code },
+          "the ledger refuses a revocation: receipts do not show it",
+        );
+      }
     }
-    return waiting.length > 0;
+    return ordered;
   }
 
   /** @returns false where there was nothing to order. */
   async #orderHead(signal: AbortSignal): Promise<boolean> {
-    const { lane, ledger, gateway } = this.#options;
+    const { lane, ledger, gateway, clock, retryAfterMs } = this.#options;
     const last = present(ledger.lane(gateway), "open lane in the ledger");
-    if (last.frozen) {
-      throw new OperationalError(
-        "LANE_FROZEN",
-        "The ledger holds two heads of this lane that contradict each other; it takes no more of it.",
-      );
-    }
+    if (last.frozen) throw frozen();
     if (lane.size() <= last.head.size) return false;
     const { statement, head } = lane.laneHeadStatement(ledger.revocations().head);
     const consistency = lane.consistency(last.head.size, head.size);
-    const index = await this.#submit({ statement, consistency, certificates: [] }, signal);
-    if (index !== undefined) this.#record(statement, index);
+    const submitted = await this.#submit({ statement, consistency, certificates: [] }, signal);
+    if (submitted.ok) this.#record(statement, submitted.value.index);
+    else if (!isStale(submitted.fault)) await clock.sleep(retryAfterMs, { signal });
     return true;
   }
 
@@ -129,16 +200,46 @@ export class LaneOrderer {
     this.#options.sealed(from, head.size);
   }
 
-  /** @returns undefined where the ledger refused: the caller looks again at what it submits. */
-  async #submit(transaction: Transaction, signal: AbortSignal): Promise<bigint | undefined> {
+  /** Submits until the ledger is able to judge; the same statement again has the same index. */
+  async #submit(
+    transaction: Transaction,
+    signal: AbortSignal,
+  ): Promise<Result<{ readonly index: bigint }, LedgerFault>> {
     const { ledger, clock, logger, retryAfterMs } = this.#options;
-    const submitted = await ledger.submit(transaction, { signal });
-    if (submitted.ok) return submitted.value.index;
-    const { fault } = submitted;
-    logger.warn({ event: "ledger.refused", code: fault.code }, "transaction refused; trying again");
-    if (!isStale(fault)) await clock.sleep(retryAfterMs, { signal });
-    return undefined;
+    for (;;) {
+      const submitted = await ledger.submit(transaction, { signal });
+      if (submitted.ok) {
+        this.#lastRefusal = undefined;
+        return submitted;
+      }
+      const { code } = submitted.fault;
+      if (this.#isNews(code)) logger.warn({ event: "ledger.refused", code }, "transaction refused");
+      if (code !== "LEDGER_UNAVAILABLE" && code !== "LEDGER_BUSY") return submitted;
+      await clock.sleep(retryAfterMs, { signal });
+    }
   }
+
+  /** The same complaint every second would bury the others. */
+  #isNews(code: string): boolean {
+    if (code === this.#lastRefusal) return false;
+    this.#lastRefusal = code;
+    return true;
+  }
+}
+
+/** What ends by itself or by an operator, while the daemon goes on. */
+const passing: readonly string[] = ["DISK_FULL", "DATABASE_BUSY"];
+
+function frozen(): OperationalError {
+  return new OperationalError(
+    "LANE_FROZEN",
+    "The ledger holds two heads of this lane that contradict each other; it takes no more of it.",
+  );
+}
+
+function statementType(statement: Uint8Array): string | undefined {
+  const parsed = parseStatement(statement);
+  return parsed.ok ? parsed.value.header.type : undefined;
 }
 
 /** A revocation was ordered in between: the next head names the new list. */
