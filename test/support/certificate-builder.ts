@@ -36,7 +36,7 @@ export function keyOf(algorithm: Algorithm, privateKey: KeyObject): TestKey {
     privateKey,
     publicKey,
     spki,
-    sign: (message) => plain(signWith(algorithm, privateKey, message, "ieee-p1363")),
+    sign: (message) => plain(signWith(algorithm, privateKey, message)),
   };
 }
 
@@ -81,7 +81,8 @@ export function createCertificate(options: CertificateOptions): Uint8Array {
     publicKey.spki,
     der(0xa3, der(0x30, ...extensionsOf(options, ca))),
   );
-  const signature = signWith(issuer.key.algorithm, issuer.key.privateKey, tbs, "der");
+  const signed = issuer.key.sign(tbs);
+  const signature = issuer.key.algorithm === "ES256" ? derSignature(signed) : signed;
   return der(0x30, tbs, identifier, der(0x03, Uint8Array.of(0), signature));
 }
 
@@ -177,15 +178,20 @@ function timeOf(date: Date): Uint8Array {
   return date.getUTCFullYear() < 2050 ? der(0x17, utf8(text.slice(2))) : der(0x18, utf8(text));
 }
 
-function signWith(
-  algorithm: Algorithm,
-  key: KeyObject,
-  message: Uint8Array,
-  dsaEncoding: "der" | "ieee-p1363",
-): Uint8Array {
+/** ECDSA's r and s, as certificates have them: two INTEGERs without needless zeros. */
+function derSignature(signature: Uint8Array): Uint8Array {
+  const integers = [signature.subarray(0, 32), signature.subarray(32)].map((number) => {
+    const start = number.findIndex((byte) => byte !== 0);
+    const isNegative = (number[start] ?? 0) >= 0x80;
+    return der(0x02, ...(isNegative ? [Uint8Array.of(0)] : []), number.subarray(start));
+  });
+  return der(0x30, ...integers);
+}
+
+function signWith(algorithm: Algorithm, key: KeyObject, message: Uint8Array): Uint8Array {
   switch (algorithm) {
     case "ES256":
-      return sign("sha256", message, { key, dsaEncoding });
+      return sign("sha256", message, { key, dsaEncoding: "ieee-p1363" });
     case "EdDSA":
       return sign(null, message, key);
     case "PS256":

@@ -8,6 +8,7 @@ import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { compare, fromUtf8, u32, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { monotonicMillis, unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { cosignature, cosignatureMessage } from "@tamga/ledger-core/log/cosignature";
@@ -59,6 +60,8 @@ export type Party = {
 };
 
 export type SyntheticOptions = {
+  /** Makes the keys of all parties, by name; random ones where left out. */
+  readonly createKey?: (algorithm: Algorithm, owner: string) => TestKey;
   /** 1 where left out; each validator has an organisation of its own. */
   readonly validators?: number;
   readonly channel?: string;
@@ -98,14 +101,15 @@ export class SyntheticChannel {
   constructor(options: SyntheticOptions = {}) {
     this.#options = options;
     const count = options.validators ?? 1;
-    this.validators = Array.from({ length: count }, (_, i) => ({
-      name: name(`validator-${i + 1}`),
-      key: createKey("EdDSA"),
-    }));
-    const cas = this.validators.map((_, i) => ({
-      subject: `organisation-${i + 1}`,
-      key: createKey("ES256"),
-    }));
+    const keyFor = options.createKey ?? createKey;
+    this.validators = Array.from({ length: count }, (_, i) => {
+      const validator = name(`validator-${i + 1}`);
+      return { name: validator, key: keyFor("EdDSA", validator) };
+    });
+    const cas = this.validators.map((_, i) => {
+      const subject = `organisation-${i + 1}`;
+      return { subject, key: keyFor("ES256", subject) };
+    });
     this.ca = present(cas[0], "first CA");
     this.#revoked = [...(options.revoked ?? [])].sort((a, b) => compare(a.kid, b.kid));
     const channelIncarnation = sha256(utf8("channel")).slice(0, 16);
@@ -364,7 +368,8 @@ export class SyntheticChannel {
   #certify(party: Identifier, role: "device" | "gateway"): Party {
     const { deviceKey, deviceNotAfter, keyKind = "file" } = this.#options;
     const device = role === "device";
-    const key = (device ? deviceKey : undefined) ?? createKey("ES256");
+    const keyFor = this.#options.createKey ?? createKey;
+    const key = (device ? deviceKey : undefined) ?? keyFor("ES256", party);
     const subject = { channel: this.policy.channel, name: party };
     const certificate = createCertificate({
       subject: party,
