@@ -101,10 +101,14 @@ describe("what goes up", () => {
     await vi.waitFor(() => expect(gateway.held.length).toBe(100 - windowMessagesMax), soon);
     expect(gateway.heldMax).toBe(windowMessagesMax);
     while (gateway.held.length > 0) gateway.held.shift()?.();
-    for (let i = 0; i < 8; i++) await bundle(agent.outbox, agent.run, 50, 8_192);
-    await vi.waitFor(() => expect(gateway.heldBytesMax).toBeGreaterThan(3 * 1_024 ** 2), soon);
-    expect(agent.uplink.status().inFlightBytes).toBeLessThanOrEqual(windowBytesMax);
+    gateway.heldBytesMax = 0;
+    // Ten of these fit into the window's bytes, and an eleventh does not.
+    for (let i = 0; i < 14; i++) await bundle(agent.outbox, agent.run, 50, 8_192);
+    await vi.waitFor(() => expect(gateway.held.length).toBe(10), soon);
+    expect(agent.uplink.status().inFlight).toBe(10);
+    gateway.judge = () => "acknowledge";
     while (gateway.held.length > 0) gateway.held.shift()?.();
+    await vi.waitFor(() => expect(agent.uplink.status().counts.stored).toBe(264), soon);
     expect(gateway.heldBytesMax).toBeLessThanOrEqual(windowBytesMax);
   });
 
@@ -124,10 +128,11 @@ describe("what goes up", () => {
 
     let asked = 0;
     gateway.answer = () => ({ all: ++asked === 1, want: [] });
-    gateway.judge = ({ kind }) => (kind === "have" && asked === 1 ? "cut" : "acknowledge");
+    let cuts = 0;
+    gateway.judge = ({ kind }) =>
+      kind === "have" && asked === 1 && ++cuts === 1 ? "cut" : "acknowledge";
     gateway.cut();
     await vi.waitFor(() => expect(agent.identity.owesKept).toBe(true), soon);
-    gateway.judge = () => "acknowledge";
     gateway.answer = (haves) => ({ all: false, want: haves.flatMap(({ kept }) => kept) });
     await vi.waitFor(() => expect(gateway.statements().length).toBe(2), soon);
     expect(gateway.statements()[1]).toEqual(first);

@@ -91,6 +91,7 @@ export class Uplink {
   #renewDue = false;
   /** Connections in a row that ended before the gateway had answered anything. */
   #refusals = 0;
+  #answered = false;
   /** Acknowledged statements without a final receipt, oldest first. */
   readonly #awaited = new Map<number, MonotonicMillis>();
   #untrackedAt: MonotonicMillis | undefined;
@@ -125,6 +126,7 @@ export class Uplink {
         return this.#mayAsk(event.at) ? this.#ask(event.at) : [];
       case "renewed":
         this.#renewDue = false;
+        this.#answered = true;
         this.#refusals = 0;
         return this.#phase === "offline"
           ? []
@@ -138,6 +140,7 @@ export class Uplink {
 
   #connected(event: Extract<UplinkEvent, { type: "connected" }>): readonly UplinkEffect[] {
     this.#owesKept = event.owesKept;
+    this.#answered = false;
     this.#askAgain = false;
     this.#renewDue = event.certificate === "due";
     // A clock that cannot tell that the certificate has expired learns it from the gateway's refusal.
@@ -152,7 +155,7 @@ export class Uplink {
   }
 
   #lost(): readonly UplinkEffect[] {
-    if (this.#phase === "asking" || this.#phase === "renewing") this.#refusals++;
+    if (this.#phase !== "offline" && !this.#answered) this.#refusals++;
     this.#phase = "offline";
     this.#askedAt = undefined;
     this.window.lost();
@@ -165,6 +168,7 @@ export class Uplink {
     if (this.#askedAt === undefined || this.#phase === "offline" || this.#phase === "renewing")
       return [];
     this.#askedAt = undefined;
+    this.#answered = true;
     this.#refusals = 0;
     this.#askAgain = event.partial;
     this.#lastActivityAt = event.at;
