@@ -2,10 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { toHex } from "@tamga/ledger-core/base/bytes";
+import { equal, toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
-import { ensureDir } from "@tamga/ledger-core/daemon/state-dir";
+import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
+import { ensureDir, lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
 import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy-file";
@@ -15,9 +16,10 @@ import { encodeEnrolmentRequest, parseEnrolmentAnswer } from "@tamga/ledger-core
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { profiles } from "./config.ts";
 import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
-import { writeDeviceRecord } from "./identity/device-identity.ts";
+import { readTrustPolicy, writeDeviceRecord } from "./identity/device-identity.ts";
 import { judgeDeviceCertificates } from "./identity/judge-certificates.ts";
 import { encodeCertificatesPem } from "./identity/pem.ts";
+import { outboxMigrations } from "./outbox/outbox-schema.ts";
 import { buildCsr, csrForTlsKey } from "./signer/csr.ts";
 import { loadKeyFile, openFileSigner } from "./signer/file-signer.ts";
 import { openSigner } from "./signer/open-signer.ts";
@@ -124,15 +126,28 @@ export function requireTrust(checked: CheckedAnswer, expected: string): void {
 }
 
 /**
- * Writes everything that `run` needs, durably; device.json comes last and makes it whole.
+ * Writes everything that `run` needs, durably; device.json comes last and makes it whole. A channel that
+ * was opened anew has another history: what was verified of the old one no longer counts. Throws
+ * DATA_DIR_IN_USE while the agent runs.
  *
  * @returns the path of agent.toml, and whether it was written: one that is there is left alone.
  */
 export function writeEnrolment(
-  { answer }: CheckedAnswer,
+  { answer, policy }: CheckedAnswer,
   keys: EnrolmentKeys,
 ): { readonly config: string; readonly written: boolean } {
-  const { dataDir, key, profile } = keys;
+  const { dataDir } = keys;
+  const lock = lockDataDir(dataDir);
+  try {
+    if (existsSync(deviceFile(dataDir, "outbox")) && !isSameChannel(dataDir, policy))
+      forgetCheckpoint(dataDir);
+    return writeFiles(answer, keys);
+  } finally {
+    lock.release();
+  }
+}
+
+function writeFiles(answer: EnrolmentAnswer, { dataDir, key, profile }: EnrolmentKeys) {
   writeDeviceFile(dataDir, "ca", encodeCertificatesPem([answer.ca]));
   writeDeviceFile(dataDir, "trust", answer.trust);
   writeDeviceFile(dataDir, "signing", encodeCertificatesPem(answer.signingChain));
@@ -143,6 +158,26 @@ export function writeEnrolment(
   if (written) writeDeviceFile(dataDir, "config", starterConfig({ device, channel, profile, key }));
   writeDeviceRecord(dataDir, { device, channel, gateway, uplink, key });
   return { config, written };
+}
+
+/** False also where the old policy cannot be read. */
+function isSameChannel(dataDir: string, policy: TrustPolicy): boolean {
+  try {
+    return equal(readTrustPolicy(dataDir).channelId, policy.channelId);
+  } catch (error) {
+    if (error instanceof OperationalError) return false;
+    throw error;
+  }
+}
+
+/** Else each head of the new history would look like a fork. */
+function forgetCheckpoint(dataDir: string): void {
+  const database = openDatabase(deviceFile(dataDir, "outbox"), { migrations: outboxMigrations });
+  try {
+    database.exec("UPDATE meta SET checkpoint_size = NULL, checkpoint_root = NULL");
+  } finally {
+    database.close();
+  }
 }
 
 function badAnswer(fault: string, field: string): OperationalError {
