@@ -19,6 +19,9 @@ export const laneIncarnationsMax = 4_096;
 /** Statements that wait for a verify thread, and that travel to one together. */
 export const verifyQueueMax = 8_192;
 export const verifyBatchMax = 64;
+/** Of one device: statements that wait for a thread, and that travel together while others wait. */
+export const verifyQueuePerDeviceMax = 512;
+export const verifyShareMax = 16;
 /** Heap of one verify thread in MiB, and the part of it for short-lived objects. */
 export const verifyHeapMbMax = 64;
 export const verifyYoungMbMax = 8;

@@ -32,6 +32,8 @@ export class Ingest {
   readonly #tails = new Map<Identifier, Promise<void>>();
   /** Statements without PUBACK yet. */
   readonly #owed = new Set<{ readonly since: MonotonicMillis }>();
+  /** When a statement was last acknowledged. */
+  #progressAt: MonotonicMillis | undefined;
 
   constructor(ports: IngestPorts) {
     this.#ports = ports;
@@ -55,6 +57,8 @@ export class Ingest {
     const { device, channel } = access;
     const keys = this.#ports.keysOf(device);
     const verdict = this.#ports.pool.verify({ payload, sender: { channel, device, keys } });
+    // Until its turn comes nobody looks at it, and a rejection that nobody handles ends the process.
+    verdict.catch(() => undefined);
     const before = this.#tails.get(device) ?? Promise.resolve();
     let committed: Promise<unknown> = Promise.resolve();
     const entered = before.then(async () => {
@@ -77,9 +81,10 @@ export class Ingest {
   }
 
   /**
-   * Looks now and then whether a statement is overdue, until the signal aborts. One timer for all of
-   * them: one each would cost more than its commit. Throws OperationalError COMMIT_OVERDUE, after
+   * Looks now and then whether anything is still acknowledged, until the signal aborts. One timer for
+   * all of them: one each would cost more than its commit. Throws OperationalError COMMIT_OVERDUE, after
    * which the daemon ends: aedes reads no PINGREQ while a PUBACK is owed, so no client would stay.
+   * Who waits long while others are served has sent too much; that is no reason to end for all.
    */
   async watch({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { clock } = this.#ports;
@@ -87,10 +92,12 @@ export class Ingest {
       await clock.sleep(commitLookMs, { signal });
       // Sets keep the order of coming, so the first is the oldest.
       const [oldest] = this.#owed;
-      if (oldest === undefined || clock.monotonic() - oldest.since < commitMsMax) continue;
+      if (oldest === undefined) continue;
+      const since = Math.max(oldest.since, this.#progressAt ?? oldest.since);
+      if (clock.monotonic() - since < commitMsMax) continue;
       throw new OperationalError(
         "COMMIT_OVERDUE",
-        "A statement was not checked and committed in time; the gateway restarts.",
+        "No statement was checked and committed in time; the gateway restarts.",
         { details: { limitMs: commitMsMax } },
       );
     }
@@ -101,6 +108,7 @@ export class Ingest {
     this.#owed.add(owed);
     try {
       await work;
+      this.#progressAt = this.#ports.clock.monotonic();
     } finally {
       this.#owed.delete(owed);
     }

@@ -1,7 +1,7 @@
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { afterEach, describe, expect, test } from "vitest";
 import { identifier } from "../lane/lane-fixture.ts";
-import { verifyBatchMax, verifyQueueMax } from "../limits.ts";
+import { verifyBatchMax, verifyQueueMax, verifyQueuePerDeviceMax } from "../limits.ts";
 import { VerifyPool } from "./verify-pool.ts";
 
 const sender = { channel: identifier("energy"), device: identifier("meter-1"), keys: [] };
@@ -36,13 +36,22 @@ describe("VerifyPool", () => {
     expect(pool.pending).toBe(0);
   });
 
-  test("refuses past its bound, and once it is closed", async () => {
+  test("refuses past its bounds, of one device and of all, and once it is closed", async () => {
     const pool = open(1);
-    const waiting = Array.from({ length: verifyQueueMax }, () => pool.verify(job(0xff)));
-    await expect(pool.verify(job(0xff)).catch(codeOf)).resolves.toBe("VERIFY_QUEUE_FULL");
+    const of = (device: number) => {
+      const from = { ...sender, device: identifier(`meter-${device}`) };
+      return pool.verify({ ...job(0xff), sender: from });
+    };
+    const devices = verifyQueueMax / verifyQueuePerDeviceMax;
+    const waiting = Array.from({ length: verifyQueueMax }, (_, i) => of(i % devices));
+    await expect(of(devices).catch(codeOf)).resolves.toBe("VERIFY_QUEUE_FULL");
     await Promise.all(waiting);
+    const one = Array.from({ length: verifyQueuePerDeviceMax }, () => of(0));
+    await expect(of(0).catch(codeOf)).resolves.toBe("VERIFY_QUEUE_FULL");
+    await expect(of(1)).resolves.toMatchObject({ ok: false });
+    await Promise.all(one);
     await pool.close();
-    await expect(pool.verify(job(0xff)).catch(codeOf)).resolves.toBe("VERIFY_QUEUE_FULL");
+    await expect(of(0).catch(codeOf)).resolves.toBe("VERIFY_QUEUE_FULL");
   });
 
   test("fails the batch that a thread died over, and goes on with those behind it", async () => {

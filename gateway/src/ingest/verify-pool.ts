@@ -3,7 +3,15 @@
 import { Worker } from "node:worker_threads";
 import { present } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
-import { verifyBatchMax, verifyHeapMbMax, verifyQueueMax, verifyYoungMbMax } from "../limits.ts";
+import {
+  verifyBatchMax,
+  verifyHeapMbMax,
+  verifyQueueMax,
+  verifyQueuePerDeviceMax,
+  verifyShareMax,
+  verifyYoungMbMax,
+} from "../limits.ts";
+import { FairQueue } from "./fair-queue.ts";
 import type { Verdict, VerifyAnswer, VerifyJob } from "./verify-batch.ts";
 import { packBatch, unpackAnswer } from "./verify-batch.ts";
 
@@ -17,7 +25,11 @@ type Lane = { worker: Worker; inFlight: Waiting[] | undefined };
 export class VerifyPool {
   readonly #script: URL;
   readonly #lanes: Lane[] = [];
-  readonly #queue: Waiting[] = [];
+  readonly #queue = new FairQueue<Waiting>({
+    totalMax: verifyQueueMax,
+    perHolderMax: verifyQueuePerDeviceMax,
+    shareMax: verifyShareMax,
+  });
   #nextId = 0;
   #closed = false;
   #scheduled = false;
@@ -40,20 +52,17 @@ export class VerifyPool {
   }
 
   /**
-   * Judges one message. Rejects with OperationalError VERIFY_QUEUE_FULL past the bound, and
+   * Judges one message. Rejects with OperationalError VERIFY_QUEUE_FULL past the bounds, and
    * VERIFY_WORKER_LOST when a thread died over this very job.
    */
   verify(job: VerifyJob): Promise<Verdict> {
-    if (this.#closed || this.#queue.length >= verifyQueueMax) {
-      return Promise.reject(
-        new OperationalError(
-          "VERIFY_QUEUE_FULL",
-          "Too many statements wait to be checked; try again.",
-        ),
-      );
-    }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ job, resolve, reject });
+      const waiting = { job, resolve, reject };
+      if (this.#closed || !this.#queue.push(job.sender.device, waiting)) {
+        const sentence = "Too many statements wait to be checked; try again.";
+        reject(new OperationalError("VERIFY_QUEUE_FULL", sentence));
+        return;
+      }
       // What arrives in one turn of the event loop travels to the thread together.
       if (this.#scheduled) return;
       this.#scheduled = true;
@@ -67,14 +76,14 @@ export class VerifyPool {
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#lanes.map((lane) => lane.worker.terminate()));
-    this.#fail(this.#queue.splice(0), undefined);
+    this.#fail(this.#queue.drain(), undefined);
   }
 
   #dispatch(): void {
     const idle = this.#lanes.filter((lane) => lane.inFlight === undefined);
     for (const [i, lane] of idle.entries()) {
       const share = Math.ceil(this.#queue.length / (idle.length - i));
-      const taken = this.#queue.splice(0, Math.min(verifyBatchMax, share));
+      const taken = this.#queue.take(Math.min(verifyBatchMax, share));
       if (taken.length === 0) return;
       lane.inFlight = taken;
       const batch = packBatch(
