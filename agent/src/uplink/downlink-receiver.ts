@@ -2,6 +2,8 @@
 
 import { assertNever } from "@tamga/ledger-core/base/assert";
 import { toHex } from "@tamga/ledger-core/base/bytes";
+import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
+import type { ProofMessage } from "@tamga/ledger-core/wire/downlink-message";
 import {
   parseCertificateMessage,
   parseHeadMessage,
@@ -13,6 +15,7 @@ import { eventOf } from "../agent-event.ts";
 import type { StoredStatement } from "../outbox/sending.ts";
 import type { AcceptedProof, HeadFault, ProofRefusal } from "./downlink.ts";
 import type { HaveExchange } from "./have-exchange.ts";
+import { askAgainMsMin } from "./limits.ts";
 import type { SessionOptions, SessionPort } from "./session-options.ts";
 
 export class DownlinkReceiver {
@@ -20,6 +23,7 @@ export class DownlinkReceiver {
   readonly #port: SessionPort;
   readonly #exchange: HaveExchange;
   #answered = false;
+  #insistedAt: MonotonicMillis | undefined;
 
   constructor(options: SessionOptions, port: SessionPort, exchange: HaveExchange) {
     this.#options = options;
@@ -126,14 +130,35 @@ export class DownlinkReceiver {
     }
     const judged = downlink.proof(parsed.value);
     if (judged.ok) this.#port.watch(this.#settle(judged.value));
-    else this.#refuseProof(judged.fault);
+    else this.#refuseProof(judged.fault, parsed.value);
   }
 
-  #refuseProof({ code }: ProofRefusal): void {
+  #refuseProof({ code }: ProofRefusal, { entries }: ProofMessage): void {
     // Before a gateway's first head nobody can know its key: the final receipt will do.
     if (code === "PROOF_GATEWAY_UNKNOWN") return;
     this.#options.state.refusedDownlink(code, { kind: "proof" });
     if (code === "PROOF_STATEMENT_UNKNOWN" || code === "PROOF_HEAD_UNKNOWN") this.#puzzled();
+    if (code === "PROOF_NOT_IN_LANE" || code === "REJECTION_OF_ANOTHER")
+      this.#port.watch(this.#insist(entries));
+  }
+
+  /**
+   * The gateway holds another statement in the place of one of these, as after a card's image was put
+   * back, and so wants ours no more. It gets them once more: what it has it knows again, and what
+   * contradicts it refuses by name. A proved one is left alone: its body may have been given up.
+   */
+  async #insist(entries: ProofMessage["entries"]): Promise<void> {
+    const { outbox, clock } = this.#options;
+    const now = clock.monotonic();
+    if (this.#insistedAt !== undefined && now - this.#insistedAt < askAgainMsMin) return;
+    this.#insistedAt = now;
+    const open = entries.flatMap(({ incarnation, first }) => {
+      const statement = outbox.find(incarnation, first);
+      return statement?.state === "pending" ? [statement] : [];
+    });
+    await outbox.requeue(
+      open.map(({ stream, incarnation, range }) => ({ stream, incarnation, ranges: [range] })),
+    );
   }
 
   async #settle(proof: AcceptedProof<StoredStatement>): Promise<void> {

@@ -14,7 +14,10 @@ export const answerMsMax = 30_000;
 /** Milliseconds after which a receipt is overdue; the longest pause between two questions for it. */
 export const receiptMsMax = 30_000;
 export const askPauseMsMax = 300_000;
-/** Milliseconds between two questions that an unknown statement or an unlinked head asks for. */
+/**
+ * Milliseconds between two questions that an unknown statement or an unlinked head asks for, and between
+ * two times that statements go again since a proof speaks of others in their place.
+ */
 export const askAgainMsMin = 2_000;
 /** Acknowledged statements whose receipt is waited for one by one; past it, all together. */
 export const awaitedMax = 4_096;

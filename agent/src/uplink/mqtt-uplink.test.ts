@@ -171,6 +171,29 @@ describe("what comes down", () => {
     expect(seen).toEqual(["stored", "final", "stored", "provisional", "final"]);
   });
 
+  test("where the lane holds another statement in its place it insists on its own", async () => {
+    const device = enrolled();
+    const gateway = await startGateway(device);
+    const agent = await startAgent(device, [gateway.port]);
+    await vi.waitFor(() => expect(agent.uplink.status().phase).toBe("sending"), soon);
+    const own = agent.outbox.find(agent.run.incarnation, 0n);
+    if (own === undefined) throw new Error("no start statement");
+    expect(gateway.statements()).toEqual([]);
+    const other = own.bytes.slice();
+    other[other.length - 1] = (other.at(-1) ?? 0) ^ 1;
+    const proof = prove(device.channel, [other]);
+    gateway.send(device.address, "head", proof.head);
+    for (let i = 0; i < 3; i++) gateway.send(device.address, "proof", proof.final);
+    await vi.waitFor(() => expect(gateway.statements().length).toBe(1), soon);
+    expect(gateway.statements().map(statementOf)).toEqual([own.bytes]);
+    expect(agent.uplink.status().counts).toMatchObject({ final: 0, stored: 1, refusedDownlink: 3 });
+    const right = prove(device.channel, [own.bytes], proof.size);
+    gateway.send(device.address, "head", right.head);
+    gateway.send(device.address, "proof", right.final);
+    await vi.waitFor(() => expect(agent.uplink.status().counts.final).toBe(1), soon);
+    expect(gateway.statements().length).toBe(1);
+  });
+
   test("a head of another history is an alarm, and nothing is freed on it", async () => {
     const device = enrolled();
     const gateway = await startGateway(device);
