@@ -4,8 +4,8 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { parseReceipt } from "@tamga/ledger-core/receipt/receipt";
 import { verifyReceipt } from "@tamga/ledger-core/receipt/verify-receipt";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { unwrap } from "../support/test-device.ts";
 import { TestSite } from "../support/test-site.ts";
+import { unwrap } from "../support/unwrap.ts";
 
 describe("first light", () => {
   let site: TestSite;

@@ -10,9 +10,9 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Sign1 } from "@tamga/ledger-core/wire/cose";
 import { encodeSign1, identityOf, parseSign1, sigStructure } from "@tamga/ledger-core/wire/cose";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
-import { unwrap } from "./test-device.ts";
 import type { Made } from "./test-stream.ts";
 import { wrap } from "./test-stream.ts";
+import { unwrap } from "./unwrap.ts";
 
 /** Order of the P-256 group (SEC 2 §2.4.2). */
 const groupOrder = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;

@@ -5,33 +5,14 @@
 
 import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
-import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
-import type { Result } from "@tamga/ledger-core/base/result";
-import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
-import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
+import { utf8 } from "@tamga/ledger-core/base/bytes";
 import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy-file";
-import type { VerifiedGateway } from "@tamga/ledger-core/receipt/verify-gateway";
-import { verifyRejection } from "@tamga/ledger-core/receipt/verify-gateway";
-import type { VerifiedLaneHead } from "@tamga/ledger-core/receipt/verify-lane-head";
-import { verifyLaneHead } from "@tamga/ledger-core/receipt/verify-lane-head";
-import { verifyProofMessage, verifyProvisional } from "@tamga/ledger-core/receipt/verify-proof";
-import type {
-  CertificateMessage,
-  HeadMessage,
-  ProofMessage,
-  WantMessage,
-} from "@tamga/ledger-core/wire/downlink-message";
-import {
-  parseCertificateMessage,
-  parseHeadMessage,
-  parseProofMessage,
-  parseWantMessage,
-} from "@tamga/ledger-core/wire/downlink-message";
+import type { CertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
 import type { EnrolmentAnswer } from "@tamga/ledger-core/wire/enrolment";
 import type { RejectionClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import type { DownlinkKind, UplinkKind } from "@tamga/ledger-core/wire/topic";
+import type { UplinkKind } from "@tamga/ledger-core/wire/topic";
 import { downlinkFilter, parseTopic, uplinkTopic } from "@tamga/ledger-core/wire/topic";
 import type { IClientOptions, MqttClient } from "mqtt";
 import { connect } from "mqtt";
@@ -39,38 +20,19 @@ import type { DeviceKeys } from "./device-keys.ts";
 import { certificatePem } from "./device-keys.ts";
 import type { Made } from "./test-stream.ts";
 import { TestStream } from "./test-stream.ts";
+import { unwrap } from "./unwrap.ts";
+import type { Answer, Received } from "./verified-downlink.ts";
+import { VerifiedDownlink } from "./verified-downlink.ts";
 import { name } from "./wire-samples.ts";
 
-/** What the device has verified about a statement that it sent; later answers replace earlier. */
-export type Answer =
-  | { readonly kind: "provisional"; readonly leafIndex: bigint }
-  | { readonly kind: "final"; readonly leafIndex: bigint; readonly head: VerifiedLaneHead }
-  | { readonly kind: "rejected"; readonly final: boolean; readonly rejection: RejectionClaims };
-
-type Received = {
-  readonly want: WantMessage[];
-  readonly head: HeadMessage[];
-  readonly proof: ProofMessage[];
-  readonly certificate: CertificateMessage[];
-};
-
-const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
+export { unwrap } from "./unwrap.ts";
 
 export class TestDevice {
   readonly keys: DeviceKeys;
   readonly answer: EnrolmentAnswer;
   readonly policy: TrustPolicy;
-  /** Everything that came down, parsed, oldest first. */
-  readonly received: Received = { want: [], head: [], proof: [], certificate: [] };
-  /** Rejections that verified, oldest first. */
-  readonly rejections: RejectionClaims[] = [];
-  readonly #sent = new Map<string, Made>();
-  readonly #answers = new Map<string, Answer>();
+  readonly #downlink: VerifiedDownlink;
   readonly #arrived = new EventTarget();
-  /** Provisional proofs that came before the first head, which brings the gateway's certificate. */
-  #early: ProofMessage[] = [];
-  #head: VerifiedLaneHead | undefined;
-  #gateway: VerifiedGateway | undefined;
   #fault: Error | undefined;
   #client: MqttClient | undefined;
   #tlsChain: readonly Uint8Array[];
@@ -80,10 +42,21 @@ export class TestDevice {
     this.answer = answer;
     this.#tlsChain = answer.tlsChain;
     this.policy = unwrap(parseTrustPolicy(utf8(answer.trust)));
+    this.#downlink = new VerifiedDownlink(this.policy);
   }
 
   get name(): Identifier {
     return this.keys.device;
+  }
+
+  /** Everything that came down, parsed, oldest first. */
+  get received(): Received {
+    return this.#downlink.received;
+  }
+
+  /** Rejections that verified, oldest first. */
+  get rejections(): readonly RejectionClaims[] {
+    return this.#downlink.rejections;
   }
 
   get client(): MqttClient {
@@ -158,7 +131,7 @@ export class TestDevice {
   }
 
   remember(made: Made): void {
-    this.#sent.set(keyOf(made.incarnation, made.range.first), made);
+    this.#downlink.remember(made);
   }
 
   /** The newest verified answer about a statement. */
@@ -168,7 +141,7 @@ export class TestDevice {
 
   /** The same by identity, or by the digest of what could not be read. */
   answerOf(identity: Digest): Answer | undefined {
-    return this.#answers.get(toHex(identity));
+    return this.#downlink.answerOf(identity);
   }
 
   /** Waits for a verified answer of this kind, or for one that says more. */
@@ -215,7 +188,7 @@ export class TestDevice {
   async disconnect(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
-    this.#early = [];
+    this.#downlink.forgetEarly();
     await client?.endAsync(true);
   }
 
@@ -223,90 +196,12 @@ export class TestDevice {
     const parsed = parseTopic(topic);
     if (parsed === undefined || parsed.direction !== "down") return;
     try {
-      this.#takeKind(parsed.kind, payload);
+      this.#downlink.take(parsed.kind, payload);
     } catch (error) {
       this.#fault = error instanceof Error ? error : new Error(String(error));
     }
     this.#arrived.dispatchEvent(new Event("message"));
   }
-
-  #takeKind(kind: DownlinkKind, payload: Uint8Array): void {
-    if (kind === "want") this.received.want.push(unwrap(parseWantMessage(payload)));
-    else if (kind === "certificate") {
-      this.received.certificate.push(unwrap(parseCertificateMessage(payload)));
-    } else if (kind === "head") {
-      const head = unwrap(parseHeadMessage(payload));
-      this.received.head.push(head);
-      this.#head = unwrap(verifyLaneHead(nodeCrypto, this.policy, head));
-      this.#gateway = this.#head.gateway;
-      for (const early of this.#early.splice(0)) this.#takeProof(early);
-    } else {
-      const proof = unwrap(parseProofMessage(payload));
-      this.received.proof.push(proof);
-      this.#takeProof(proof);
-    }
-  }
-
-  #takeProof(proof: ProofMessage): void {
-    const gateway = this.#gateway;
-    if (proof.signature !== undefined && gateway === undefined) {
-      this.#early.push(proof);
-      return;
-    }
-    const leafHashes = proof.entries.map((entry): Digest => {
-      if (entry.rejection !== undefined) return hasher.leaf(entry.rejection);
-      const made = this.#sent.get(keyOf(entry.incarnation, entry.first));
-      return present(made, "statement that a proof speaks of").leafHash;
-    });
-    const final = proof.signature === undefined;
-    const head = this.#head;
-    const verified = final
-      ? verifyProofMessage(nodeCrypto, present(head, "head before its proof"), {
-          proof,
-          leafHashes,
-        })
-      : verifyProvisional(nodeCrypto, this.policy, {
-          proof,
-          leafHashes,
-          gateway: present(gateway, "gateway"),
-        });
-    for (const entry of unwrap(verified).entries) {
-      if (entry.rejection !== undefined) this.#takeRejection(entry.rejection, final);
-      else {
-        const made = present(this.#sent.get(keyOf(entry.incarnation, entry.first)), "statement");
-        const { leafIndex } = entry;
-        if (final) {
-          const by = present(head, "head");
-          this.#answers.set(toHex(made.identity), { kind: "final", leafIndex, head: by });
-        } else if (this.answerTo(made)?.kind !== "final") {
-          this.#answers.set(toHex(made.identity), { kind: "provisional", leafIndex });
-        }
-      }
-    }
-  }
-
-  #takeRejection(bytes: Uint8Array, final: boolean): void {
-    const gateway = present(this.#gateway, "gateway");
-    const rejection = unwrap(
-      verifyRejection(nodeCrypto, this.policy, { rejection: bytes, gateway }),
-    );
-    this.rejections.push(rejection);
-    this.#answers.set(toHex(rejection.refused), { kind: "rejected", final, rejection });
-  }
-}
-
-/** The value, or an error with the fault's code: for what a test takes for granted. */
-export function unwrap<T>(result: Result<T, { readonly code: string }>): T {
-  if (result.ok) return result.value;
-  throw new Error(`${result.fault.code} ${JSON.stringify(result.fault, bigintText)}`);
-}
-
-function bigintText(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? value.toString() : value;
-}
-
-function keyOf(incarnation: Uint8Array, first: bigint): string {
-  return `${toHex(incarnation)}/${first}`;
 }
 
 function arrival(target: EventTarget, signal: AbortSignal): Promise<void> {

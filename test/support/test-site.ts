@@ -20,7 +20,8 @@ import { encodeEnrolmentRequest, parseEnrolmentAnswer } from "@tamga/ledger-core
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { z } from "zod";
 import { createDeviceKeys } from "./device-keys.ts";
-import { TestDevice, unwrap } from "./test-device.ts";
+import { TestDevice } from "./test-device.ts";
+import { unwrap } from "./unwrap.ts";
 import { name } from "./wire-samples.ts";
 
 const program = fileURLToPath(new URL("../../gateway/src/main.ts", import.meta.url));
