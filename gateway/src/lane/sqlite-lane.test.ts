@@ -327,12 +327,8 @@ describe("what a lane answers", () => {
     const [size, root] = [lane.size(), lane.root()];
     for (const index of [0n, 1n, 255n, 256n, 300n]) {
       const leafHash = hasher.leaf(present(lane.entry(index), "entry"));
-      const claim = {
-        leafIndex: index,
-        treeSize: size,
-        leafHash,
-        path: lane.inclusion(index, size),
-      };
+      const path = lane.inclusion(index, size);
+      const claim = { leafIndex: index, treeSize: size, leafHash, path };
       expect(rootFromInclusion(hasher, claim)).toEqual({ ok: true, value: root });
     }
     const indices = [3n, 4n, 299n];
