@@ -22,6 +22,7 @@ import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { StatementRow } from "../lane/statement-rows.ts";
 import { answersPerHaveMax, laneRowsPerPageMax, rangesPerHaveMax } from "../limits.ts";
 import { HaveExchange } from "./have-exchange.ts";
+import { firstRanges, rangeCount } from "./listed-ranges.ts";
 import type { ProofRow } from "./proofs.ts";
 import { buildHead, buildProofs } from "./proofs.ts";
 
@@ -278,28 +279,6 @@ export class Delivery {
     this.#lines.set(device, line);
     return line;
   }
-}
-
-/** As many ranges as one exchange looks up; the device lists what is left when its receipts are overdue. */
-function firstRanges(items: readonly IncarnationRanges[]): readonly IncarnationRanges[] {
-  let left = rangesPerHaveMax;
-  return items.flatMap((item) => {
-    const ranges = item.ranges.slice(0, left);
-    left -= ranges.length;
-    return ranges.length === 0 ? [] : [{ ...item, ranges }];
-  });
-}
-
-function rangeCount(items: readonly IncarnationRanges[]): number {
-  return items.reduce((sum, { ranges }) => sum + ranges.length, 0);
-}
-
-/** What a proof says of a statement that was accepted just now. */
-function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow | undefined {
-  if (admission.kind !== "statement" || admitted.outcome !== "accepted") return undefined;
-  const { type: kind, incarnation, range } = admission;
-  const { lane, leafIndex } = admitted;
-  return { lane, leafIndex, kind, position: { incarnation, range } };
 }
 
 function rangeKey(row: StatementRow): string {
