@@ -281,6 +281,14 @@ export class Delivery {
   }
 }
 
+/** What a proof says of a statement that was accepted just now. */
+function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow | undefined {
+  if (admission.kind !== "statement" || admitted.outcome !== "accepted") return undefined;
+  const { type: kind, incarnation, range } = admission;
+  const { lane, leafIndex } = admitted;
+  return { lane, leafIndex, kind, position: { incarnation, range } };
+}
+
 function rangeKey(row: StatementRow): string {
   const position = row.position;
   if (position === undefined) return "";

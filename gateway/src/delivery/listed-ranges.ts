@@ -16,11 +16,3 @@ export function firstRanges(items: readonly IncarnationRanges[]): readonly Incar
 export function rangeCount(items: readonly IncarnationRanges[]): number {
   return items.reduce((sum, { ranges }) => sum + ranges.length, 0);
 }
-
-/** What a proof says of a statement that was accepted just now. */
-function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow | undefined {
-  if (admission.kind !== "statement" || admitted.outcome !== "accepted") return undefined;
-  const { type: kind, incarnation, range } = admission;
-  const { lane, leafIndex } = admitted;
-  return { lane, leafIndex, kind, position: { incarnation, range } };
-}
