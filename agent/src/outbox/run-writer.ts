@@ -162,11 +162,9 @@ export class RunWriter {
     const { store, queue } = this.#ports;
     const placed = this.#orders[0];
     const to = Math.min(this.#closeTo, placed?.sequence ?? this.#closeTo);
-    let rows = store.journalChunk(this.row.id, { from: this.#signedTo, to });
-    if (rows.length === 0 && queue.holdsReading(this.row.id, to)) {
-      queue.flush();
-      rows = store.journalChunk(this.row.id, { from: this.#signedTo, to });
-    }
+    // Readings that still wait for their commit belong to this very bundle: without them it would part.
+    if (queue.holdsReading(this.row.id, to)) queue.flush();
+    const rows = store.journalChunk(this.row.id, { from: this.#signedTo, to });
     if (rows.length > 0) return { rows };
     return this.#orders.shift();
   }
