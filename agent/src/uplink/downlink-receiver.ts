@@ -137,15 +137,17 @@ export class DownlinkReceiver {
     // Before a gateway's first head nobody can know its key: the final receipt will do.
     if (code === "PROOF_GATEWAY_UNKNOWN") return;
     this.#options.state.refusedDownlink(code, { kind: "proof" });
-    if (code === "PROOF_STATEMENT_UNKNOWN" || code === "PROOF_HEAD_UNKNOWN") this.#puzzled();
-    if (code === "PROOF_NOT_IN_LANE" || code === "REJECTION_OF_ANOTHER")
-      this.#port.watch(this.#insist(entries));
+    const contradicts = code === "PROOF_NOT_IN_LANE" || code === "REJECTION_OF_ANOTHER";
+    if (contradicts) this.#port.watch(this.#insist(entries));
+    if (contradicts || code === "PROOF_STATEMENT_UNKNOWN" || code === "PROOF_HEAD_UNKNOWN")
+      this.#puzzled();
   }
 
   /**
    * The gateway holds another statement in the place of one of these, as after a card's image was put
    * back, and so wants ours no more. It gets them once more: what it has it knows again, and what
-   * contradicts it refuses by name. A proved one is left alone: its body may have been given up.
+   * contradicts it refuses by name. A proved one is left alone, since its body may have been given up;
+   * for it the next answer will do, which speaks of the contradicting ones no more.
    */
   async #insist(entries: ProofMessage["entries"]): Promise<void> {
     const { outbox, clock } = this.#options;

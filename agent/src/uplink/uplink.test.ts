@@ -145,6 +145,28 @@ describe("time runs out", () => {
     for (let at = 0; at < 200_000; at += 1_000) expect(tick(uplink, at, 0)).toEqual([send]);
   });
 
+  test("for the receipt of what the gateway held before, however much comes and goes meanwhile", () => {
+    const uplink = sending();
+    uplink.step({ type: "drained", at: t(0) });
+    let asked: number | undefined;
+    for (let at = 0; at <= 2 * receiptMsMax && asked === undefined; at += 1_000) {
+      deliver(uplink, at, at);
+      // One statement of an earlier run has no receipt, besides the one that was just sent.
+      if (tick(uplink, at, 2).some(({ type }) => type === "ask")) asked = at;
+      uplink.step({ type: "settled", ids: [at] });
+    }
+    expect(asked).toBe(receiptMsMax);
+  });
+
+  test("and a backlog that is still to be sent is not taken for lost receipts", () => {
+    const uplink = sending();
+    for (let at = 0; at <= 4 * receiptMsMax; at += 1_000) {
+      deliver(uplink, at, at);
+      expect(tick(uplink, at, 1_000)).toEqual([send]);
+      uplink.step({ type: "settled", ids: [at] });
+    }
+  });
+
   test("past the number that is followed one by one, all are asked for together", () => {
     const uplink = sending();
     for (let id = 0; id <= awaitedMax; id++) deliver(uplink, id, 0);

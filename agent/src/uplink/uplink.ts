@@ -95,6 +95,10 @@ export class Uplink {
   /** Acknowledged statements without a final receipt, oldest first. */
   readonly #awaited = new Map<number, MonotonicMillis>();
   #untrackedAt: MonotonicMillis | undefined;
+  /** Whether all that could be sent was sent once, on this connection. */
+  #wasDrained = false;
+  /** Since when something has no receipt that is neither in flight nor awaited: its proof was lost. */
+  #strayAt: MonotonicMillis | undefined;
   #lastActivityAt: MonotonicMillis | undefined;
 
   get phase(): UplinkPhase {
@@ -161,6 +165,8 @@ export class Uplink {
     this.window.lost();
     this.#awaited.clear();
     this.#untrackedAt = undefined;
+    this.#wasDrained = false;
+    this.#strayAt = undefined;
     return [];
   }
 
@@ -186,6 +192,7 @@ export class Uplink {
   /** Whatever the last answer wanted has arrived. */
   #drained(at: MonotonicMillis): readonly UplinkEffect[] {
     if (this.#phase !== "sending" || this.#askedAt !== undefined) return [];
+    this.#wasDrained = true;
     if (this.#askAgain) return this.#mayAsk(at) ? this.#ask(at) : [];
     if (!this.#owesKept) return [];
     this.#owesKept = false;
@@ -212,6 +219,7 @@ export class Uplink {
         : [];
     }
     if (this.#phase !== "sending") return [];
+    this.#watchStrays(at, unsettled);
     const again = this.#askAgain && this.#mayAsk(at);
     const overdue = this.#isOverdue(at, unsettled) && this.#pauseIsOver(at);
     if (!again && !overdue) return [{ type: "send" }];
@@ -225,9 +233,16 @@ export class Uplink {
     const since = (time: MonotonicMillis | undefined) =>
       time !== undefined && at - time >= receiptMsMax;
     if (oldest.done !== true && since(oldest.value)) return true;
-    if (since(this.#untrackedAt)) return true;
+    if (since(this.#untrackedAt) || since(this.#strayAt)) return true;
     // Nothing moves, and something has no receipt: whatever was lost, the gateway can tell.
     return unsettled > 0 && this.window.messages === 0 && since(this.#lastActivityAt);
+  }
+
+  /** A backlog that is not sent yet has no receipt either; so this begins once all was sent. */
+  #watchStrays(at: MonotonicMillis, unsettled: number): void {
+    const known = this.#awaited.size + this.window.messages;
+    if (!this.#wasDrained || unsettled <= known) this.#strayAt = undefined;
+    else this.#strayAt ??= at;
   }
 
   #pauseIsOver(at: MonotonicMillis): boolean {
@@ -244,6 +259,7 @@ export class Uplink {
     this.#lastAskAt = at;
     this.#askAgain = false;
     this.#untrackedAt = undefined;
+    this.#strayAt = undefined;
     return [{ type: "ask", kept: this.#owesKept }];
   }
 }
