@@ -70,10 +70,13 @@ export type Evidence = {
   readonly outbox: OutboxContent;
   readonly promises: readonly PromiseMade[];
   readonly kills: readonly KillMark[];
-  /** Ends of incarnations that nothing names any more: those of a card that was replaced. */
-  readonly abandoned?: readonly { readonly incarnation: string; readonly next: number }[];
-  /** An older image of the agent's card was put back: what lay on the newer one is gone with it. */
-  readonly cardReplaced?: boolean;
+  /**
+   * What lay on a card of the agent when an older image of it was put back: whatever of it the lane does
+   * not have is gone with that card, and a frame may have been read into both.
+   */
+  readonly abandoned?: OutboxContent;
+  /** Incarnations whose left-over journal was closed twice, by two lives of one card. */
+  readonly closedTwice?: readonly string[];
 };
 
 export type ViolationCode =
@@ -103,6 +106,8 @@ export type Account = {
   /** Lost in an agent's memory when it was killed. */
   readonly lostAtKills: number;
   readonly torn: number;
+  /** Refused second closings of {@link Evidence.closedTwice}. */
+  readonly conflicts: number;
   readonly statements: number;
   readonly incarnations: number;
   readonly violations: readonly Violation[];

@@ -64,6 +64,7 @@ describe("an account", () => {
       stated: { stopped: 2 },
       lostAtKills: 2,
       torn: 0,
+      conflicts: 0,
       statements: 7,
       incarnations: 2,
       violations: [],
@@ -117,12 +118,26 @@ describe("an account", () => {
     expect(codes).toContain(code);
   });
 
-  test("lets a replaced card have lost what it alone held, and read a frame twice", () => {
-    const replaced = { ...without(sound(), 7), cardReplaced: true };
-    expect(checkPromises(replaced.lane, replaced)).toEqual([]);
-    const twice = { ...sound(), cardReplaced: true };
-    const read = withLeaf(twice, leaf(8, bundle(second, 11, frames(20, 20))));
-    expect(account(read).violations).toEqual([]);
+  test("lets a replaced card take along what it alone held, and read a frame twice", () => {
+    const gone = { incarnation: second, from: 7, to: 11, place: "pending" as const };
+    const abandoned = { runs: [{ incarnation: second, next: 11 }], spans: [gone] };
+    const spans = sound().outbox.spans.filter(({ from }) => from < 6);
+    const replaced = { ...without(sound(), 7), outbox: { runs: [], spans }, abandoned };
+    const { stated, violations } = account(replaced);
+    expect(violations).toEqual([]);
+    expect(stated).toEqual({ stopped: 2, "gone with the card": 4 });
+    const read = withLeaf(sound(), leaf(8, bundle(second, 11, frames(20, 20))));
+    expect(account({ ...read, abandoned }).violations).toEqual([]);
+  });
+
+  test("takes the second closing of one journal for refused, and nothing else", () => {
+    const refused = leaf(8, { kind: "rejection", incarnation: first, from: 6, to: 10 });
+    const conflict = withLeaf(sound(), { ...refused, code: "SEQUENCE_CONFLICT" });
+    const { conflicts, violations } = account({ ...conflict, closedTwice: [first] });
+    expect(violations).toEqual([]);
+    expect(conflicts).toBe(1);
+    const other = account({ ...conflict, closedTwice: [second] });
+    expect(other.violations.map(({ code }) => code)).toEqual(["REJECTED"]);
   });
 
   test("asks of a lane that was killed only what it acknowledged", () => {

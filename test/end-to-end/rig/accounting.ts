@@ -31,7 +31,7 @@ export type IncarnationView = {
 export function account(evidence: Evidence): Account {
   const violations = new Violations();
   const statements = evidence.lane.filter(({ device }) => device === evidence.device);
-  checkStatements(statements, violations);
+  const conflicts = checkStatements(statements, evidence, violations);
   checkUnique(statements, violations);
   const views = viewsOf(statements, evidence);
   for (const view of views.values()) checkWhole(view, evidence, violations);
@@ -41,6 +41,7 @@ export function account(evidence: Evidence): Account {
   const frames = accountForFrames([...views.values()], evidence, violations);
   return {
     ...frames,
+    conflicts,
     statements: [...views.values()].reduce((sum, view) => sum + view.statements.length, 0),
     incarnations: views.size,
     violations: violations.list,
@@ -53,7 +54,7 @@ export function account(evidence: Evidence): Account {
  */
 export function checkPromises(
   lane: readonly LaneStatement[],
-  evidence: Pick<Evidence, "promises" | "outbox" | "cardReplaced">,
+  evidence: Pick<Evidence, "promises" | "outbox" | "abandoned">,
 ): readonly Violation[] {
   const violations = new Violations();
   const held = new Map<string, readonly Span[]>();
@@ -63,7 +64,10 @@ export function checkPromises(
     held.set(incarnation, union(taken));
     excused.set(incarnation, union([...taken, ...group.flatMap((item) => item.missing)]));
   }
-  const onDisk = Map.groupBy(evidence.outbox.spans, (item) => item.incarnation);
+  const onDisk = Map.groupBy(
+    [...evidence.outbox.spans, ...(evidence.abandoned?.spans ?? [])],
+    (item) => item.incarnation,
+  );
   for (const promise of evidence.promises) {
     const { incarnation, kind } = promise;
     const inLane = covers(held.get(incarnation) ?? [], promise);
@@ -73,7 +77,7 @@ export function checkPromises(
       continue;
     }
     const kept = union([...(excused.get(incarnation) ?? []), ...(onDisk.get(incarnation) ?? [])]);
-    if (covers(kept, promise) || evidence.cardReplaced === true) continue;
+    if (covers(kept, promise)) continue;
     violations.add("ACK_LOST", `signed on disk, and gone: ${name(incarnation, promise)}`);
   }
   return violations.list;
@@ -106,12 +110,22 @@ export class Violations {
 
 const examplesMax = 5;
 
-function checkStatements(statements: readonly LaneStatement[], violations: Violations): void {
+/** @returns how many refusals were to be expected. */
+function checkStatements(
+  statements: readonly LaneStatement[],
+  evidence: Evidence,
+  violations: Violations,
+): number {
+  let expected = 0;
   for (const item of statements) {
     const where = `leaf ${item.leafIndex} of lane ${item.lane.slice(0, 8)}`;
     if (item.fault !== undefined) violations.add("STATEMENT_FAULTY", `${item.fault} at ${where}`);
-    if (item.kind === "rejection") violations.add("REJECTED", `${item.code} at ${where}`);
+    if (item.kind !== "rejection") continue;
+    const twice = evidence.closedTwice?.includes(item.incarnation) === true;
+    if (twice && item.code === "SEQUENCE_CONFLICT") expected++;
+    else violations.add("REJECTED", `${item.code} at ${where}`);
   }
+  return expected;
 }
 
 /** P3: a position is once in a lane, and the same in every lane. */
@@ -145,8 +159,8 @@ function viewsOf(
     ends.set(incarnation, Math.max(end, ends.get(incarnation) ?? 0));
   for (const { predecessor } of taken)
     if (predecessor !== undefined) atLeast(predecessor.incarnation, predecessor.next);
-  for (const { incarnation, next } of evidence.outbox.runs) atLeast(incarnation, next);
-  for (const { incarnation, next } of evidence.abandoned ?? []) atLeast(incarnation, next);
+  const runs = [...evidence.outbox.runs, ...(evidence.abandoned?.runs ?? [])];
+  for (const { incarnation, next } of runs) atLeast(incarnation, next);
   for (const { incarnation, to } of taken) atLeast(incarnation, to);
   const groups = Map.groupBy(taken, (item) => item.incarnation);
   return new Map(
@@ -160,6 +174,9 @@ function viewsOf(
         item.missing.map((span) => ({ ...span, reason: item.reason ?? "unknown" })),
       );
       const held = union(own);
+      for (const span of evidence.abandoned?.spans ?? [])
+        if (span.incarnation === incarnation && waiting.has(span.place) && !covers(held, span))
+          missing.push({ ...span, reason: "gone with the card" });
       const final = union(own.filter((item) => item.final));
       return [incarnation, { incarnation, statements: own, held, final, missing, end }];
     }),
@@ -212,9 +229,10 @@ export function checkFreedUnder(
   return violations.list;
 }
 
+const waiting: ReadonlySet<OutboxPlace> = new Set(["journal", "pending", "provisional", "gap"]);
+
 /** In the end everything that an agent has is under a final head. */
 function checkDelivered(evidence: Evidence, violations: Violations): void {
-  const waiting: ReadonlySet<OutboxPlace> = new Set(["journal", "pending", "provisional", "gap"]);
   for (const span of evidence.outbox.spans)
     if (waiting.has(span.place))
       violations.add("UNDELIVERED", `${span.place}: ${name(span.incarnation, span)}`);

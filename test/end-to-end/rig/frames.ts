@@ -57,7 +57,7 @@ function placesOf(
         const where = `${view.incarnation.slice(0, 8)} ${item.from + index}`;
         if (!known.has(digest)) violations.add("FRAME_INVENTED", where);
         // A line is read once: only a card that went back in time can have kept a frame twice.
-        else if (places.has(digest) && evidence.cardReplaced !== true)
+        else if (places.has(digest) && evidence.abandoned === undefined)
           violations.add("DUPLICATE_IN_LANE", `a frame for the second time: ${where}`);
         else places.set(digest, { view, sequence: item.from + index });
       }

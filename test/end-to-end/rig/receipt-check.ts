@@ -73,6 +73,26 @@ export async function checkReceipts(options: ReceiptOptions): Promise<ReceiptRep
   return { statements: seen.size, readings: readings.size, violations: violations.list };
 }
 
+/** Receipts that somebody took home, to be looked at again whatever becomes of the gateway. */
+export async function keepReceipts(
+  site: { readonly gatewayDir: string; readonly gatewayHttp: string },
+  statements: readonly LaneStatement[],
+): Promise<{ readonly count: number; readonly judgeAgain: () => readonly Violation[] }> {
+  const policy = unwrap(parseTrustPolicy(readFileSync(join(site.gatewayDir, "trust.json"))));
+  const kept: { readonly bytes: Uint8Array; readonly item: LaneStatement }[] = [];
+  for (const item of statements) {
+    const at = `${item.device}/${item.incarnation}/${item.from}`;
+    const answer = await fetch(`${site.gatewayHttp}/receipts/${at}`);
+    kept.push({ bytes: new Uint8Array(await answer.arrayBuffer()), item });
+  }
+  const judgeAgain = () =>
+    kept.flatMap(({ bytes, item }): readonly Violation[] => {
+      const fault = judge(bytes, { policy, item, sequence: item.from });
+      return fault === undefined ? [] : [{ code: "RECEIPT_INVALID", what: `kept: ${fault}` }];
+    });
+  return { count: kept.length, judgeAgain };
+}
+
 /** @returns what is wrong, or undefined. */
 function judge(
   bytes: Uint8Array,

@@ -32,6 +32,7 @@ const agentStatusSchema = z.looseObject({
     quotaBytes: z.int(),
     intake: z.string(),
     gapRanges: z.int(),
+    thinLevel: z.int(),
   }),
   uplink: z.looseObject({ phase: z.string(), inFlight: z.int() }),
   streams: z.array(z.looseObject({ readings: z.int(), incarnation: z.string() })),
@@ -167,6 +168,12 @@ export class Rig {
   async killAgent(): Promise<void> {
     const lostMax = Math.ceil((this.#options.rate * (journalAfterMs + lateMs)) / 1_000);
     await this.#agent?.end("SIGKILL");
+    this.kills.push({ atFrame: this.lastFrame, lostMax });
+  }
+
+  /** The agent ended in order; frames of so many milliseconds may have been in the kernel. */
+  markStop(inKernelMs: number): void {
+    const lostMax = Math.ceil((this.#options.rate * inKernelMs) / 1_000);
     this.kills.push({ atFrame: this.lastFrame, lostMax });
   }
 

@@ -15,7 +15,7 @@ export type SettleOptions = {
   readonly drainMsMax?: number;
   readonly statementsMax?: number;
   /** What this scenario knows beyond the files. */
-  readonly more?: Pick<Partial<Evidence>, "abandoned" | "cardReplaced">;
+  readonly more?: Pick<Partial<Evidence>, "abandoned" | "closedTwice">;
 };
 
 export type Settled = Account & {

@@ -1,6 +1,7 @@
 /** What every scenario is given and gives back. */
 
 import type { Violation } from "../account-types.ts";
+import type { Rig } from "../rig.ts";
 import type { Settled } from "../settle.ts";
 
 export type ScenarioOptions = {
@@ -16,6 +17,21 @@ export type ScenarioReport = {
   /** One line for people. */
   readonly summary: string;
 };
+
+/** The scenario, with its seed on whatever it throws. */
+export async function inScenario(
+  scenario: string,
+  seed: number,
+  part: { readonly rig: Rig; readonly run: () => Promise<ScenarioReport> },
+): Promise<ScenarioReport> {
+  try {
+    return await part.run();
+  } catch (error) {
+    throw new Error(`${scenario} failed, RIG_SEED=${seed}\n${part.rig.tail}`, { cause: error });
+  } finally {
+    await part.rig.close();
+  }
+}
 
 /** The figures that all scenarios have, behind those of their own. */
 export function report(
@@ -33,6 +49,7 @@ export function report(
     ...(stated.length === 0 ? [] : [`stated missing: ${stated.join(", ")}`]),
     ...(settled.lostAtKills === 0 ? [] : [`${settled.lostAtKills} lost in memory at kills`]),
     ...(settled.torn === 0 ? [] : [`${settled.torn} torn`]),
+    ...(settled.conflicts === 0 ? [] : [`${settled.conflicts} expected conflicts`]),
     `${settled.statements} statements of ${settled.incarnations} runs`,
     `receipts verified: ${settled.receipts.statements} statements, ${settled.receipts.readings} readings`,
     `${settled.headsChecked} lane heads recomputed`,
