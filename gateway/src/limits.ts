@@ -42,6 +42,9 @@ export const packetMsMax = 60_000;
 export const commitMsMax = 20_000;
 /** How often it is looked whether one is overdue. */
 export const commitLookMs = 1_000;
+/** Bytes on the way to devices that have not read them: to all, and to one. More is not sent. */
+export const downlinkBytesMax = 64 * 1_024 * 1_024;
+export const downlinkBytesPerDeviceMax = 4 * 1_024 * 1_024;
 /** How long a device may leave its downlink unread once the socket is full. */
 export const downlinkMsMax = 30_000;
 /** How often the running gateway looks for what the `devices` commands wrote. */

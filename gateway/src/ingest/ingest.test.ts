@@ -15,6 +15,7 @@ function rig() {
   const clock = new ManualClock();
   const verdicts: PromiseWithResolvers<Verdict>[] = [];
   const admitted: number[] = [];
+  const questions: number[] = [];
   const ingest = new Ingest({
     pool: {
       verify: () => {
@@ -25,7 +26,10 @@ function rig() {
     },
     admit: async ({ bytes }) => admitted.push(bytes[0] ?? 0),
     keysOf: () => [],
-    have: async () => undefined,
+    have: async () => {
+      questions.push(clock.monotonic());
+      await clock.sleep(10, { signal: new AbortController().signal });
+    },
     renew: async () => undefined,
     clock,
   });
@@ -37,7 +41,7 @@ function rig() {
       fault: { code: "CBOR_MALFORMED", digest: nodeCrypto.sha256(bytes) },
     });
   };
-  return { clock, verdicts, admitted, ingest, deliver, judge };
+  return { clock, verdicts, admitted, questions, ingest, deliver, judge };
 }
 
 it("outlives a message that cannot be checked while an earlier one still is", async () => {
@@ -75,4 +79,16 @@ it("ends where nothing is acknowledged any more, and not where much is", async (
   await expect(watched).rejects.toMatchObject({ code: "COMMIT_OVERDUE" });
   judge(0);
   await oldest;
+});
+
+it("answers a device's questions one after the other, with rests between them", async () => {
+  const { clock, questions, ingest } = rig();
+  const ask = () => ingest.deliver(access, "have", Uint8Array.of());
+  const asked = [ask(), ask(), ask()];
+  while (questions.length < 3) await clock.advance(1);
+  const [first = 0, second = 0, third = 0] = questions;
+  expect(second - first).toBeGreaterThanOrEqual(40);
+  expect(third - second).toBeGreaterThanOrEqual(40);
+  await clock.advance(100);
+  await Promise.all(asked);
 });

@@ -26,10 +26,14 @@ export type IngestPorts = {
   readonly clock: Clock;
 };
 
+const restFactor = 3;
+
 export class Ingest {
   readonly #ports: IngestPorts;
   /** Per device: settles when its newest statement has entered the commit queue. */
   readonly #tails = new Map<Identifier, Promise<void>>();
+  /** Per device: settles when its newest question was answered. */
+  readonly #questions = new Map<Identifier, Promise<void>>();
   /** Statements without PUBACK yet. */
   readonly #owed = new Set<{ readonly since: MonotonicMillis }>();
   /** When a statement was last acknowledged. */
@@ -45,11 +49,36 @@ export class Ingest {
       case "statement":
         return this.#watched(this.#statement(access, payload));
       case "have":
-        return this.#ports.have(access, payload);
+        return this.#inTurn(access.device, () => this.#ports.have(access, payload));
       case "renew":
-        return this.#ports.renew(access, payload);
+        return this.#inTurn(access.device, () => this.#ports.renew(access, payload));
       default:
         return assertNever(kind);
+    }
+  }
+
+  /**
+   * Questions of one device are answered one after the other, each followed by a rest of three times what
+   * it took: an answer is work of this very thread, and so no device takes more than a quarter of it.
+   */
+  async #inTurn(device: Identifier, answer: () => Promise<void>): Promise<void> {
+    const { clock } = this.#ports;
+    const before = this.#questions.get(device) ?? Promise.resolve();
+    const answered = before.then(async () => {
+      const began = clock.monotonic();
+      try {
+        await answer();
+      } finally {
+        const { signal } = new AbortController();
+        await clock.sleep(restFactor * (clock.monotonic() - began), { signal });
+      }
+    });
+    const tail = answered.catch(() => undefined);
+    this.#questions.set(device, tail);
+    try {
+      await answered;
+    } finally {
+      if (this.#questions.get(device) === tail) this.#questions.delete(device);
     }
   }
 

@@ -17,6 +17,8 @@ import {
   bytesInFlightMax,
   bytesInFlightPerDeviceMax,
   connectMsMax,
+  downlinkBytesMax,
+  downlinkBytesPerDeviceMax,
   downlinkMsMax,
 } from "../limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -41,7 +43,7 @@ export type BrokerOptions = {
   readonly logger: Logger;
 };
 
-type Line = { readonly access: ClientAccess; subscribed: boolean };
+type Line = { readonly access: ClientAccess; subscribed: boolean; failed: boolean };
 type ConnectPacket = {
   readonly clientId: string;
   readonly will?: unknown;
@@ -60,6 +62,11 @@ export class MqttBroker {
   readonly #aedes: Aedes;
   readonly #front: TlsFront;
   readonly #budget: ByteBudget;
+  /** What the devices have not taken off their lines yet. */
+  readonly #unread = new ByteBudget({
+    totalMax: downlinkBytesMax,
+    shareMax: downlinkBytesPerDeviceMax,
+  });
   readonly #lines = new WeakMap<Client, Line>();
   /** Everybody who was let in, subscribed or not. */
   readonly #admitted = new Set<Client>();
@@ -125,13 +132,20 @@ export class MqttBroker {
     return this.#front.listen(host, port);
   }
 
-  /** @returns false where the device is not on the line: it asks again when it comes back. */
+  /**
+   * @returns false where the device is not on the line, or has too much on it that it does not read: it
+   *   asks again.
+   */
   send(device: Identifier, kind: DownlinkKind, payload: Uint8Array): boolean {
     const client = this.#online.get(device);
     const line = client === undefined ? undefined : this.#lines.get(client);
     if (client === undefined || line === undefined) return false;
-    // aedes calls it without asking. A message that is lost is asked for again by the device's next `have`.
-    const written = () => undefined;
+    if (!this.#unread.take(device, payload.length)) {
+      this.#options.refused("DOWNLINK_FULL");
+      return false;
+    }
+    // Called once the socket has taken it, or is closed: what is lost is asked for by the next `have`.
+    const written = () => this.#unread.give(device, payload.length);
     client.publish(
       {
         cmd: "publish",
@@ -182,7 +196,7 @@ export class MqttBroker {
       this.#options.refused(judged.fault.code);
       return;
     }
-    this.#lines.set(client, { access: judged.value, subscribed: false });
+    this.#lines.set(client, { access: judged.value, subscribed: false, failed: false });
     this.#admitted.add(client);
     socket.once("close", () => this.#admitted.delete(client));
   }
@@ -205,15 +219,19 @@ export class MqttBroker {
         .deliver(line.access, judged.value, new Uint8Array(bytes))
         .then(
           () => done(),
-          (error: unknown) => this.#failed(device, error, done),
+          (error: unknown) => this.#failed(line, error, done),
         )
         .finally(() => this.#budget.give(device, bytes.length));
     }
   }
 
   /** No PUBACK: the client is cut off and sends the same bytes again. */
-  #failed(device: Identifier, error: unknown, done: Done): void {
-    this.#options.logger.warn({ event: "ingest.failed", device, error }, "client cut off");
+  #failed(line: Line, error: unknown, done: Done): void {
+    const { device } = line.access;
+    // A whole window fails together: once a line is enough.
+    if (!line.failed)
+      this.#options.logger.warn({ event: "ingest.failed", device, error }, "client cut off");
+    line.failed = true;
     this.#refuse(error instanceof OperationalError ? error.code : "INGEST_FAILED", done);
   }
 
