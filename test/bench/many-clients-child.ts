@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MqttClient } from "mqtt";
-import { connectAsync } from "mqtt";
+import { connect } from "mqtt";
 import { z } from "zod";
 
 const clientSchema = z.strictObject({
@@ -23,6 +23,8 @@ export type BenchClient = z.output<typeof clientSchema>;
 
 /** Below the gateway's own bound on handshakes a second. */
 const betweenConnectsMs = 5;
+const attemptsMax = 4;
+const betweenAttemptsMs = 500;
 
 async function main(): Promise<void> {
   const clients: MqttClient[] = [];
@@ -41,7 +43,11 @@ async function main(): Promise<void> {
     client.on("message", () => {
       received++;
     });
-    client.on("close", () => process.stdout.write("lost\n"));
+    // Without reconnecting nothing would settle what it still waits for: say so, and end.
+    client.on("close", () => {
+      process.stderr.write(`${one.clientId} was cut off\n`);
+      process.exit(1);
+    });
     await client.subscribeAsync(one.filter, { qos: 1 });
     for (const payload of one.payloads) {
       await client.publishAsync(one.topic, Buffer.from(payload, "base64"), { qos: 1 });
@@ -57,9 +63,21 @@ async function main(): Promise<void> {
   }
 }
 
-function connectOne(one: BenchClient): Promise<MqttClient> {
+/** A machine that is busy may cut a handshake off: a device would come again, and so does this. */
+async function connectOne(one: BenchClient): Promise<MqttClient> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await connectOnce(one);
+    } catch (error) {
+      if (attempt === attemptsMax) throw error;
+      await sleep(attempt * betweenAttemptsMs);
+    }
+  }
+}
+
+function connectOnce(one: BenchClient): Promise<MqttClient> {
   const { clientId, port, key, cert, ca } = one;
-  return connectAsync({
+  const client = connect({
     protocol: "mqtts",
     protocolVersion: 4,
     host: "127.0.0.1",
@@ -71,6 +89,17 @@ function connectOne(one: BenchClient): Promise<MqttClient> {
     clean: true,
     keepalive: 60,
     reconnectPeriod: 0,
+  });
+  return new Promise((resolve, reject) => {
+    const refused = () => reject(new Error(`${clientId} was cut off before CONNACK`));
+    client.once("error", reject);
+    client.once("close", refused);
+    client.once("connect", () => {
+      client.off("error", reject);
+      client.off("close", refused);
+      client.on("error", () => undefined);
+      resolve(client);
+    });
   });
 }
 

@@ -70,6 +70,9 @@ export const gatewayMemory: Bench = {
             `before the first client ${idle.toFixed(0)} MiB`,
         }),
       ];
+    } catch (error) {
+      context.say(`refused: ${JSON.stringify((await bench.site.status()).refusals)}`);
+      throw error;
     } finally {
       for (const child of children) await child.stop("SIGKILL");
       await bench.close();
