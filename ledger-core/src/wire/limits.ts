@@ -39,6 +39,8 @@ export const validatorsMax = 64;
 /** Incarnations, and ranges in all, that one have or want message lists; more goes in further pages. */
 export const incarnationsPerPageMax = 256;
 export const rangesPerPageMax = 4_096;
+/** Bytes of a page of a have: both lists full, 19 bytes a range and 90 an incarnation at most. */
+export const haveBytesMax = 131_072;
 /** Statements that one downlink proof covers. */
 export const statementsPerProofMax = 1_024;
 /** Hashes of one multiproof: every statement with a path of its own in a tree of 2^24 leaves. */

@@ -12,6 +12,7 @@ import {
   bodyBytesMax,
   bodyWireBytesMax,
   certificationRequestBytesMax,
+  haveBytesMax,
   incarnationsPerPageMax,
   messageBytesMax,
   rangesPerPageMax,
@@ -90,16 +91,21 @@ export function encodeHaveMessage(message: HaveMessage): Uint8Array {
   ]);
 }
 
+/** Faults: CBOR_*, FIELD_*; also where the two lists have more than a page's ranges together. */
 export function parseHaveMessage(bytes: Uint8Array): Result<HaveMessage, MessageFault> {
-  const decoded = decodeCbor(bytes, messageBytesMax);
+  const decoded = decodeCbor(bytes, haveBytesMax);
   if (!decoded.ok) return decoded;
   const fields = new FieldReader(decoded.value);
+  const pending = parseRanges(fields, 3);
+  const kept = parseRanges(fields, 4);
+  const ranges = [...pending, ...kept].reduce((sum, item) => sum + item.ranges.length, 0);
+  if (ranges > rangesPerPageMax) fields.refuse(3);
   return fields.finish({
     nonce: fields.fixed(0, 8),
     last: fields.boolean(1),
     ...(fields.given(2) ? { checkpoint: parseTreeHead(fields.nested(2)) } : {}),
-    pending: parseRanges(fields, 3),
-    kept: parseRanges(fields, 4),
+    pending,
+    kept,
   });
 }
 
