@@ -1,9 +1,15 @@
 /** The site's keys and certificates on disk: found at start, or made at the first. */
 
 import type { webcrypto } from "node:crypto";
-import { createPrivateKey, webcrypto as crypto, X509Certificate } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  webcrypto as crypto,
+  X509Certificate,
+} from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -45,30 +51,37 @@ export type Site = {
 };
 
 const dayMs = 86_400_000;
+/** No certificate was made before this program: 2026-01-01. */
+const earliestMs = 1_767_225_600_000;
 const gatewayYears = 10;
 const tlsDays = 825;
 const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 
 /**
- * Makes what is missing, each file durable before the next depends on it. Throws OperationalError
- * FILE_UNWRITABLE, DISK_FULL, SECRET_*.
+ * Makes what is missing, each file durable before the next depends on it; a key that is there is kept.
+ * Throws OperationalError FILE_UNWRITABLE, DISK_FULL, SECRET_*, SITE_CA_MISSING, LEDGER_MISSING.
  */
-export async function openSite(config: GatewayConfig, now: UnixMillis): Promise<Site> {
+export async function openSite(config: GatewayConfig, at: UnixMillis): Promise<Site> {
   const paths = sitePaths(config.data_dir);
   ensureDir(config.data_dir, 0o700);
-  const ca = await openCa(config, now);
+  requireWhole(paths);
+  // A box without a clock's battery begins in 1970: what it made then would have expired for ever.
+  const now = unixMillis(Math.max(at, earliestMs));
+  const { organisation } = config;
+  const create = !existsSync(paths.caCertificate);
+  const ca = await SiteCa.open({ dir: paths.ca, organisation, now, create });
   const validity = (days: number) => ({
     from: unixMillis(now - dayMs),
     to: unixMillis(now + days * dayMs),
   });
   const { channel, gateway } = config;
   if (!existsSync(paths.gatewayCertificate)) {
-    const publicKey = await makeKey(paths.gatewayKey);
+    const publicKey = await keyAt(paths.gatewayKey);
     const issued = { publicKey, channel, gateway, validity: validity(gatewayYears * 365) };
     writeCertificate(paths.gatewayCertificate, (await ca.issueGateway(issued))[0]);
   }
   if (!isTlsCertificateGood(paths.tlsCertificate, config, now)) {
-    const publicKey = await makeKey(paths.tlsKey);
+    const publicKey = await keyAt(paths.tlsKey);
     const hosts = config.mqtt.advertised;
     const issued = { publicKey, channel, gateway, hosts, validity: validity(tlsDays) };
     writeCertificate(paths.tlsCertificate, (await ca.issueGatewayTls(issued))[0]);
@@ -87,11 +100,31 @@ export async function openSite(config: GatewayConfig, now: UnixMillis): Promise<
   };
 }
 
-/** The CA alone, for commands that run beside the gateway; made where there is none. */
+/** The CA alone, for commands that run beside the gateway. Throws OperationalError SITE_NOT_STARTED. */
 export async function openCa(config: GatewayConfig, now: UnixMillis): Promise<SiteCa> {
   const { ca, caCertificate } = sitePaths(config.data_dir);
-  const create = !existsSync(caCertificate);
-  return SiteCa.open({ dir: ca, organisation: config.organisation, now, create });
+  if (!existsSync(caCertificate)) {
+    const sentence = `${config.data_dir} has no CA yet: start the gateway once.`;
+    throw new OperationalError("SITE_NOT_STARTED", sentence);
+  }
+  return SiteCa.open({ dir: ca, organisation: config.organisation, now, create: false });
+}
+
+/** What others depend on is made once: a second CA, or a second channel, would pass for the first. */
+function requireWhole(paths: ReturnType<typeof sitePaths>): void {
+  if (existsSync(paths.ledger) && !existsSync(paths.caCertificate)) {
+    throw new OperationalError(
+      "SITE_CA_MISSING",
+      `${paths.caCertificate} is gone, and the channel trusts no other: put it back from a backup.`,
+    );
+  }
+  if (existsSync(paths.lane) && !existsSync(paths.ledger)) {
+    throw new OperationalError(
+      "LEDGER_MISSING",
+      `${paths.ledger} is gone, and the lane was ordered in it: put it back from a backup and run ` +
+        "tamga-gateway restore --ledger, or begin a new site in an empty directory.",
+    );
+  }
 }
 
 /** Renewed at a start when less than a month is left, or when agents dial other names. */
@@ -103,6 +136,13 @@ function isTlsCertificateGood(path: string, config: GatewayConfig, now: UnixMill
     certificate.validToDate.getTime() > now + 30 * dayMs &&
     config.mqtt.advertised.every((host) => names.includes(`:${host}`))
   );
+}
+
+/** The public half of the key in this file; a power cut may have left it without its certificate. */
+async function keyAt(path: string): Promise<webcrypto.CryptoKey> {
+  if (!existsSync(path)) return makeKey(path);
+  const spki = createPublicKey(readFileSync(path)).export({ type: "spki", format: "der" });
+  return crypto.subtle.importKey("spki", spki, keyAlgorithm, true, ["verify"]);
 }
 
 async function makeKey(path: string): Promise<webcrypto.CryptoKey> {
