@@ -11,7 +11,9 @@ import { BenchSite } from "./bench-site.ts";
 import { BenchChild, residentBytes } from "./child-process.ts";
 import { rowOf } from "./row.ts";
 
-const agent = fileURLToPath(new URL("../../agent/src/main.ts", import.meta.url));
+const agent = fileURLToPath(new URL("../../agent/bin/tamga-agent.mjs", import.meta.url));
+/** As the shipped unit starts it. */
+const youngBound = "--max-semi-space-size=2";
 const filler = fileURLToPath(new URL("./outbox-fill-child.ts", import.meta.url));
 const fillMsMax = 300_000;
 const startMsMax = 60_000;
@@ -44,7 +46,7 @@ export const agentMemory: Bench = {
           values: found.map(({ now }) => now / mebibyte),
           budget: { bound: "≤", value: 110 },
           conditions:
-            `tamga-agent run, key in a file, one stream whose link does not answer, gateway unreachable; outbox of ${file} MiB ` +
+            `tamga-agent run with ${youngBound} as in its unit, key in a file, one stream whose link does not answer, gateway unreachable; outbox of ${file} MiB ` +
             `(bundles of 512, none acknowledged) filled by the agent's own outbox beforehand; VmRSS ${settleMs / 1e3} s after ` +
             `its start; peaks ${peaks} MiB`,
         }),
@@ -79,7 +81,14 @@ async function enrolAgent({ site }: BenchSite): Promise<string> {
 }
 
 async function measureAgent(directory: string): Promise<{ now: number; peak: number }> {
-  const child = new BenchChild(process.execPath, [agent, "run", "--data", directory, "--events"]);
+  const child = new BenchChild(process.execPath, [
+    youngBound,
+    agent,
+    "run",
+    "--data",
+    directory,
+    "--events",
+  ]);
   try {
     await child.line((line) => readySchema.safeParse(parseJson(line)).success, startMsMax);
     await sleep(settleMs);
