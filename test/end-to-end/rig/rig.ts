@@ -57,6 +57,8 @@ export type RigOptions = {
   /** Of the agent's key; in a file of the agent's directory unless given. */
   readonly key?: string;
   readonly agent?: Partial<Pick<AgentSettings, "quota" | "whenFull" | "maxCount">>;
+  /** MiB of the agent's heap of long-lived objects; the runtime's own choice unless given. */
+  readonly heapMiBMax?: number;
   /** How often the lane's head goes to the ledger. */
   readonly orderEvery?: string;
   /** Modules that plant a defect into a process: see `plants/`. */
@@ -152,6 +154,7 @@ export class Rig {
       name: "agent",
       args: [
         ...preload(this.#options.plants?.agent),
+        ...heap(this.#options.heapMiBMax),
         ...[scripts.agent, "run", "--data", this.agentDir, "--events"],
       ],
       onLine: (line) => this.book.take(line),
@@ -264,6 +267,10 @@ export class Rig {
 
 function preload(plant: string | undefined): readonly string[] {
   return plant === undefined ? [] : ["--import", plant];
+}
+
+function heap(mib: number | undefined): readonly string[] {
+  return mib === undefined ? [] : [`--max-old-space-size=${mib}`];
 }
 
 async function getJson(url: string): Promise<unknown> {

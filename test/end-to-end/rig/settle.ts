@@ -13,7 +13,8 @@ import { readWireLog } from "./wire-log.ts";
 export type SettleOptions = {
   readonly random: () => number;
   readonly drainMsMax?: number;
-  readonly statementsMax?: number;
+  /** Statements of which a receipt is fetched and verified. */
+  readonly statementsMax: number;
   /** What this scenario knows beyond the files. */
   readonly more?: Pick<Partial<Evidence>, "abandoned" | "closedTwice">;
 };
@@ -56,7 +57,7 @@ export async function settle(rig: Rig, options: SettleOptions): Promise<Settled>
     http: rig.gatewayHttp,
     statements: lane.statements.filter((item) => item.final),
     random: options.random,
-    statementsMax: options.statementsMax ?? 1_500,
+    statementsMax: options.statementsMax,
     readingsMin,
   });
   const gatewayEnd = await rig.stopGateway();

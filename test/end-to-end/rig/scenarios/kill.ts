@@ -14,7 +14,7 @@ import { report } from "./scenario.ts";
 
 /** Readings a second below which a kill does not count. */
 const rateMin = 2_000;
-const rateOffered = 2_600;
+const rateOffered = 3_000;
 const attemptsPerKill = 4;
 
 type Victim = "gateway" | "agent";
@@ -25,7 +25,7 @@ export const killAgent = (options: ScenarioOptions) => kill("agent", options);
 /** @param more plants of a defect, and what it needs. */
 export async function kill(
   victim: Victim,
-  { seed, rounds }: ScenarioOptions,
+  { seed, rounds, receiptsMax: statementsMax }: ScenarioOptions,
   more: Partial<RigOptions> = {},
 ): Promise<ScenarioReport> {
   const random = seededRandom(seed);
@@ -46,7 +46,7 @@ export async function kill(
     }
     if (rates.length < rounds)
       throw new Error(`only ${rates.length} of ${attempts} kills were at ${rateMin} readings/s`);
-    const settled = await settle(rig, { random });
+    const settled = await settle(rig, { random, statementsMax });
     const slowest = Math.round(Math.min(...rates));
     const own = `${rounds} kills (${attempts} tried), each at ${slowest} readings/s or more`;
     return report(`kill-${victim}`, seed, { own, settled, more: violations });
@@ -70,7 +70,7 @@ export async function untilBusy(rig: Rig, random: () => number): Promise<number>
     },
   );
   const measured = { frame: rig.lastFrame, at: performance.now() };
-  await pause(400 + Math.floor(random() * 600));
+  await pause(300 + Math.floor(random() * 500));
   const seconds = (performance.now() - measured.at) / 1_000;
   const rate = (rig.lastFrame - measured.frame) / seconds;
   await until(

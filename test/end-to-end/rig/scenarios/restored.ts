@@ -18,7 +18,10 @@ import { inScenario, report } from "./scenario.ts";
 const rate = 2_500;
 
 /** `lane.db` of an hour ago: a new incarnation of the lane, and the agent gives all that is missing. */
-export async function gatewayRestored({ seed }: ScenarioOptions): Promise<ScenarioReport> {
+export async function gatewayRestored({
+  seed,
+  receiptsMax: statementsMax,
+}: ScenarioOptions): Promise<ScenarioReport> {
   const random = seededRandom(seed);
   const rig = await Rig.open({ seed, rate });
   const lane = join(rig.gatewayDir, "lane.db");
@@ -43,7 +46,7 @@ export async function gatewayRestored({ seed }: ScenarioOptions): Promise<Scenar
     await rig.startGateway();
     const { lane: restored } = await rig.gatewayStatus();
     await untilBusy(rig, random);
-    const settled = await settle(rig, { random });
+    const settled = await settle(rig, { random, statementsMax });
     const more: Violation[] = [...kept.judgeAgain()];
     if (restored.incarnations !== 2 || settled.lanes !== 2)
       more.push({ code: "HEAD_INCONSISTENT", what: "the restored lane grew as if nothing were" });
@@ -62,7 +65,10 @@ async function laneSize(rig: Rig): Promise<number | undefined> {
  * the two lives have in common is the journal that the kill left: both close it, and the second closing
  * is refused. Nothing else collides, since every life signs under an incarnation of its own.
  */
-export async function cardRestored({ seed }: ScenarioOptions): Promise<ScenarioReport> {
+export async function cardRestored({
+  seed,
+  receiptsMax: statementsMax,
+}: ScenarioOptions): Promise<ScenarioReport> {
   const random = seededRandom(seed);
   const rig = await Rig.open({ seed, rate });
   const image = join(rig.dir, "card-of-then");
@@ -91,7 +97,7 @@ export async function cardRestored({ seed }: ScenarioOptions): Promise<ScenarioR
     await rig.startAgent();
     await untilBusy(rig, random);
     const closedTwice = then.runs.map(({ incarnation }) => incarnation);
-    const settled = await settle(rig, { random, more: { abandoned, closedTwice } });
+    const settled = await settle(rig, { random, statementsMax, more: { abandoned, closedTwice } });
     const runs = then.runs.length;
     const own = `card of ${abandoned.runs.length} runs replaced by its image of ${runs}`;
     return report("card-restored", seed, { own, settled });

@@ -9,6 +9,8 @@ export type ScenarioOptions = {
   readonly seed: number;
   /** Kills, where the scenario kills. */
   readonly rounds: number;
+  /** Statements that are looked at by a receipt; all of them up to this many. */
+  readonly receiptsMax: number;
 };
 
 export type ScenarioReport = {

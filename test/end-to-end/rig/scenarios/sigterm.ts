@@ -17,6 +17,7 @@ const inKernelMs = 300;
 export async function sigterm({
   seed,
   rounds,
+  receiptsMax: statementsMax,
   token,
 }: ScenarioOptions & { readonly token: boolean }): Promise<ScenarioReport> {
   const random = seededRandom(seed);
@@ -47,7 +48,7 @@ export async function sigterm({
       await rig.startAgent();
       const bad = ends.find(({ status, ms }) => status !== 0 || ms > endMsMax);
       if (bad !== undefined) throw new Error(`ended with ${bad.status} after ${bad.ms} ms`);
-      const settled = await settle(rig, { random });
+      const settled = await settle(rig, { random, statementsMax });
       const slowest = Math.round(Math.max(...ends.map(({ ms }) => ms)));
       const where = token ? "in SoftHSM2" : "in a file";
       const own = `${ends.length} SIGTERMs, the slowest end took ${slowest} ms; key ${where}`;
