@@ -60,6 +60,7 @@ class Gateway {
   readonly #http: HttpServer;
   readonly #queue: AdmissionQueue;
   readonly #pool: VerifyPool;
+  readonly #ingest: Ingest;
   readonly #loops: (signal: AbortSignal) => readonly Promise<unknown>[];
 
   private constructor(base: Base, parts: { readonly http: HttpServer } & NetworkParts) {
@@ -68,6 +69,7 @@ class Gateway {
     this.#http = parts.http;
     this.#queue = parts.queue;
     this.#pool = parts.pool;
+    this.#ingest = parts.ingest;
     this.#loops = (signal) => [
       parts.orderer.run({ signal }),
       parts.watch.run({ signal }),
@@ -114,6 +116,7 @@ class Gateway {
   async close(): Promise<void> {
     const { ledger, registry, lane, lock } = this.#base;
     await this.#http.close();
+    this.#ingest.close();
     await this.#broker.close();
     this.#queue.flush();
     await this.#pool.close();

@@ -59,3 +59,6 @@ export const rangesPerHaveMax = 8_192;
 export const answersPerHaveMax = 16_384;
 /** Distinct refusal codes that are counted one by one. */
 export const refusalsCountedMax = 256;
+/** Rejections of one device at once, and a second after that: each is a leaf in the lane for ever. */
+export const rejectionBurstMax = 1_024;
+export const rejectionsPerSecondMax = 10;

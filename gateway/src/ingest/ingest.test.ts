@@ -5,7 +5,7 @@ import { ManualClock } from "@tamga/ledger-core/daemon/manual-clock";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { expect, it } from "vitest";
 import { identifier, meter } from "../lane/lane-fixture.ts";
-import { commitLookMs, commitMsMax } from "../limits.ts";
+import { commitLookMs, commitMsMax, rejectionBurstMax, rejectionsPerSecondMax } from "../limits.ts";
 import { Ingest } from "./ingest.ts";
 import type { Verdict } from "./verify-batch.ts";
 
@@ -24,7 +24,10 @@ function rig() {
         return verdict.promise;
       },
     },
-    admit: async ({ bytes }) => admitted.push(bytes[0] ?? 0),
+    admit: async ({ bytes }) => {
+      admitted.push(bytes[0] ?? 0);
+      return { outcome: "rejected" };
+    },
     keysOf: () => [],
     have: async () => {
       questions.push(clock.monotonic());
@@ -91,4 +94,25 @@ it("answers a device's questions one after the other, with rests between them", 
   expect(third - second).toBeGreaterThanOrEqual(40);
   await clock.advance(100);
   await Promise.all(asked);
+});
+
+it("slows a device down that has had its burst of rejections, and ends its wait at the close", async () => {
+  const { clock, admitted, ingest, deliver, judge } = rig();
+  for (let i = 0; i < rejectionBurstMax; i++) {
+    const delivered = deliver(i);
+    judge(i);
+    await delivered;
+  }
+  expect(admitted).toHaveLength(rejectionBurstMax);
+  const late = deliver(rejectionBurstMax);
+  judge(rejectionBurstMax);
+  await clock.advance(1_000 / rejectionsPerSecondMax - 1);
+  expect(admitted).toHaveLength(rejectionBurstMax);
+  await clock.advance(1);
+  await late;
+  expect(admitted).toHaveLength(rejectionBurstMax + 1);
+  const waiting = deliver(rejectionBurstMax + 1);
+  judge(rejectionBurstMax + 1);
+  ingest.close();
+  await expect(waiting).rejects.toMatchObject({ code: "INGEST_CLOSED" });
 });

@@ -9,16 +9,23 @@ import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { UplinkKind } from "@tamga/ledger-core/wire/topic";
-import type { Admission } from "../lane/admission.ts";
-import { commitLookMs, commitMsMax } from "../limits.ts";
+import type { Admission, Admitted } from "../lane/admission.ts";
+import {
+  commitLookMs,
+  commitMsMax,
+  devicesCachedMax,
+  rejectionBurstMax,
+  rejectionsPerSecondMax,
+} from "../limits.ts";
 import type { ClientAccess } from "./client-access.ts";
+import { RejectionPace } from "./rejection-pace.ts";
 import type { VerifyPool } from "./verify-pool.ts";
 import type { UplinkSender, VerifiedUplink } from "./verify-uplink.ts";
 
 export type IngestPorts = {
   readonly pool: Pick<VerifyPool, "verify">;
   /** Admits in call order; resolves after the commit that holds it. */
-  readonly admit: (admission: Admission) => Promise<unknown>;
+  readonly admit: (admission: Admission) => Promise<Pick<Admitted, "outcome">>;
   /** Signing keys that the device may use now. */
   readonly keysOf: (device: Identifier) => UplinkSender["keys"];
   readonly have: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
@@ -36,6 +43,12 @@ export class Ingest {
   readonly #questions = new Map<Identifier, Promise<void>>();
   /** Statements without PUBACK yet. */
   readonly #owed = new Set<{ readonly since: MonotonicMillis }>();
+  readonly #pace = new RejectionPace({
+    burst: rejectionBurstMax,
+    perSecond: rejectionsPerSecondMax,
+    devicesMax: devicesCachedMax,
+  });
+  readonly #closing = new AbortController();
   /** When a statement was last acknowledged. */
   #progressAt: MonotonicMillis | undefined;
 
@@ -55,6 +68,11 @@ export class Ingest {
       default:
         return assertNever(kind);
     }
+  }
+
+  /** Ends the waits of devices that are slowed down: what they sent is not acknowledged. */
+  close(): void {
+    this.#closing.abort(new OperationalError("INGEST_CLOSED", "The gateway is stopping."));
   }
 
   /**
@@ -92,10 +110,13 @@ export class Ingest {
     let committed: Promise<unknown> = Promise.resolve();
     const entered = before.then(async () => {
       const judged = await verdict;
+      await this.#paced(device);
       const admission: Admission = judged.ok
         ? toAdmission(device, judged.value)
         : { kind: "refused", device, bytes: payload, ...judged.fault };
-      committed = this.#ports.admit(admission);
+      committed = this.#ports.admit(admission).then(({ outcome }) => {
+        if (outcome === "rejected") this.#pace.spend(device, this.#ports.clock.monotonic());
+      });
       // Entering, not committing, is what keeps the order: a whole window shares one commit.
       committed.catch(() => undefined);
     });
@@ -107,6 +128,13 @@ export class Ingest {
       if (this.#tails.get(device) === tail) this.#tails.delete(device);
     }
     await committed;
+  }
+
+  /** Whatever the statement is: after garbage the device's honest ones wait as well, in their order. */
+  async #paced(device: Identifier): Promise<void> {
+    const { clock } = this.#ports;
+    const delayMs = this.#pace.delayMs(device, clock.monotonic());
+    if (delayMs > 0) await clock.sleep(delayMs, { signal: this.#closing.signal });
   }
 
   /**
