@@ -88,7 +88,8 @@ async function writeRequest(
   const device = deviceOf(options);
   if (options.out === undefined)
     throw usage("Say where the request goes: --out FILE, --out - or --gateway URL.");
-  const text = await makeRequest(device, keys, { signal });
+  const { text, thumbprint } = await makeRequest(device, keys, { signal });
+  say(`this device's signing key: ${thumbprint}`);
   if (options.out === "-") process.stdout.write(text);
   else {
     writeFileSync(options.out, text);
@@ -111,11 +112,12 @@ async function enrolOnline(
         "policy and give it as --trust-digest.",
     );
   }
-  const body = await makeRequest(device, keys, { signal });
+  const { text: body, thumbprint } = await makeRequest(device, keys, { signal });
   const asked = await httpRequest(new URL("/enrol", url), { body, signal });
   // Somebody may have been approved, and lost power before the answer was on disk.
   if (asked.status !== 202 && codeOf(asked.text) !== "DEVICE_EXISTS") throw refused(asked.text);
-  say(`asked ${url.origin}; an operator approves with: tamga-gateway devices approve ${device}`);
+  say(`asked ${url.origin}; an operator approves with:`);
+  say(`tamga-gateway devices approve ${device} --key ${thumbprint}`);
   if (!options.wait) return;
   const answerUrl = new URL(`/enrol/${device}`, url);
   const clock = new SystemClock();

@@ -24,7 +24,7 @@ const keys = () => ({ dataDir, key: defaultKey(dataDir), profile: "development" 
 async function answerOf(site: SyntheticChannel) {
   const device = parseIdentifier("box-1");
   if (!device.ok) throw new Error(device.fault.code);
-  const request = await makeRequest(device.value, keys(), { signal });
+  const { text: request } = await makeRequest(device.value, keys(), { signal });
   return checkAnswer(answerRequest(site, request, ["mqtts://gw:1"]), keys());
 }
 

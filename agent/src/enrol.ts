@@ -11,6 +11,7 @@ import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy-file";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
+import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { EnrolmentAnswer } from "@tamga/ledger-core/wire/enrolment";
 import { encodeEnrolmentRequest, parseEnrolmentAnswer } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -43,25 +44,28 @@ export function defaultKey(dataDir: string): string {
  * Makes both keys where there are none and writes the request for them. Keys that exist are used again,
  * so asking twice is harmless. Throws KEY_*, TOKEN_*, PIN_*, FILE_*.
  *
- * @returns the text of the request file.
+ * @returns the text of the request file, and the signing key's thumbprint (RFC 9679) in hexadecimal:
+ *   the operator's `devices list` shows the same one, unless somebody else asked under this name.
  */
 export async function makeRequest(
   device: Identifier,
   { dataDir, key, profile }: EnrolmentKeys,
   { signal }: { readonly signal: AbortSignal },
-): Promise<string> {
+): Promise<{ readonly text: string; readonly thumbprint: string }> {
   ensureDir(dataDir, 0o700);
   const signer = await openSigner({ uri: key, profile, create: true });
   try {
     const tlsKeyFile = deviceFile(dataDir, "tlsKey");
     // Makes the file where there is none; TLS itself takes the key from the file.
     await (await openFileSigner({ path: tlsKeyFile, create: true })).close();
-    return encodeEnrolmentRequest({
+    const text = encodeEnrolmentRequest({
       device,
       keyKind: signer.keyKind,
       signing: await buildCsr(signer, device, { signal }),
       tls: await csrForTlsKey(await loadKeyFile(tlsKeyFile), device),
     });
+    const kid = thumbprint((bytes) => nodeCrypto.sha256(bytes), signer.publicKey());
+    return { text, thumbprint: toHex(kid) };
   } finally {
     await signer.close();
   }
