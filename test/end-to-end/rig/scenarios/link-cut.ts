@@ -32,11 +32,20 @@ export async function linkCut({
         return rig.book.counts.signed - atCut.signed >= backlogMin ? true : undefined;
       },
     );
-    const atMend = rig.book.made.length;
-    rig.line.mend();
-    const settled = await settle(rig, { random, statementsMax });
     const { made } = rig.book;
-    const backlog = made.slice(atCut.made, atMend).filter(({ kind }) => kind === "signed");
+    const backlog = made.slice(atCut.made).filter(({ kind }) => kind === "signed");
+    const end = Math.max(...backlog.map(({ to }) => to));
+    rig.line.mend();
+    // The meter goes on meanwhile: what it says now is live.
+    await until(
+      () => "a receipt for a live reading",
+      60_000,
+      () => {
+        rig.requireAlive();
+        return made.some(({ kind, from }) => kind === "final" && from >= end) ? true : undefined;
+      },
+    );
+    const settled = await settle(rig, { random, statementsMax });
     const { left, size } = backlogAtFirstLive(made, backlog);
     if (left === 0) throw new Error("no live reading had its receipt before the backlog");
     const own =
