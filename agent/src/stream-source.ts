@@ -46,7 +46,10 @@ export type StreamStatus = {
   readonly readings: number;
   /** Frames that the driver refused. */
   readonly rejected: Readonly<Record<string, number>>;
-  /** Frames that are no reading of the wire's form: a loss that a person should know of. */
+  /** Past every sequence of a run. */
+const endOfRun = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** Frames that are no reading of the wire's form: a loss that a person should know of. */
   readonly unsigned: Readonly<Record<string, number>>;
   readonly discardedBytes: number;
   readonly lastReadingAt: UnixMillis | undefined;
@@ -125,13 +128,14 @@ export class StreamSource implements Service {
     if (run === undefined) return;
     const { outbox, clock } = this.#options;
     outbox.flush();
-    const effects = this.#bundler.step({ type: "flush" });
+    this.#bundler.step({ type: "flush" });
     const timeout = new AbortController();
     const late = clock
       .sleep(lastSignaturesMsMax, { signal: timeout.signal })
       .catch(() => undefined);
-    const closed = effects.map((effect) => outbox.closeBundle(run, endOf(effect)));
-    await Promise.race([Promise.all(closed), late]);
+    // Up to the end of the run, not of the open bundle: an earlier one, a heartbeat or a gap statement may
+    // still wait for its signature, and its sequence would count as lost.
+    await Promise.race([outbox.closeBundle(run, endOfRun), late]);
     timeout.abort();
   }
 
