@@ -46,14 +46,14 @@ export type StreamStatus = {
   readonly readings: number;
   /** Frames that the driver refused. */
   readonly rejected: Readonly<Record<string, number>>;
-  /** Past every sequence of a run. */
-const endOfRun = BigInt(Number.MAX_SAFE_INTEGER);
-
-/** Frames that are no reading of the wire's form: a loss that a person should know of. */
+  /** Frames that are no reading of the wire's form: a loss that a person should know of. */
   readonly unsigned: Readonly<Record<string, number>>;
   readonly discardedBytes: number;
   readonly lastReadingAt: UnixMillis | undefined;
 };
+
+/** Past every sequence of a run. */
+const endOfRun = BigInt(Number.MAX_SAFE_INTEGER);
 
 export class StreamSource implements Service {
   readonly name: string;

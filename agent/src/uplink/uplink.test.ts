@@ -186,6 +186,17 @@ describe("asking again", () => {
     expect(uplink.step({ type: "drained", at: t(2 * askAgainMsMin + 1) })).toEqual([]);
   });
 
+  test("a riddle that comes with an answer is asked about after it", () => {
+    const uplink = new Uplink();
+    connect(uplink);
+    expect(uplink.step({ type: "puzzled", at: t(10) })).toEqual([]);
+    want(uplink, 20);
+    expect(tick(uplink, 1_000, 1)).toEqual([send]);
+    expect(tick(uplink, askAgainMsMin, 1)).toEqual([ask(), send]);
+    want(uplink, askAgainMsMin);
+    expect(tick(uplink, 2 * askAgainMsMin, 1)).toEqual([send]);
+  });
+
   test("a flood of riddles leads to no flood of questions", () => {
     const uplink = sending();
     let asked = 0;

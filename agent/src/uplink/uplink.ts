@@ -176,7 +176,8 @@ export class Uplink {
     this.#askedAt = undefined;
     this.#answered = true;
     this.#refusals = 0;
-    this.#askAgain = event.partial;
+    // A riddle may have come with this very answer, which takes its time: it is not forgotten.
+    if (event.partial) this.#askAgain = true;
     this.#lastActivityAt = event.at;
     if (event.all && !this.#owesKept) {
       // On disk before it is asked: the gateway says it once, and the line may break.
