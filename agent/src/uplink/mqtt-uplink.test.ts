@@ -186,7 +186,8 @@ describe("what comes down", () => {
     for (let i = 0; i < 3; i++) gateway.send(device.address, "proof", proof.final);
     await vi.waitFor(() => expect(gateway.statements().length).toBe(1), soon);
     expect(gateway.statements().map(statementOf)).toEqual([own.bytes]);
-    expect(agent.uplink.status().counts).toMatchObject({ final: 0, stored: 1, refusedDownlink: 3 });
+    const counts = { final: 0, stored: 1, refusedDownlink: 3 };
+    await vi.waitFor(() => expect(agent.uplink.status().counts).toMatchObject(counts), soon);
     await vi.waitFor(() => expect(gateway.haves.length).toBe(2), soon);
     const right = prove(device.channel, [own.bytes], proof.size);
     gateway.send(device.address, "head", right.head);
