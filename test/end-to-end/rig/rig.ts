@@ -269,8 +269,9 @@ function preload(plant: string | undefined): readonly string[] {
   return plant === undefined ? [] : ["--import", plant];
 }
 
+/** Young objects get little room too: the runtime takes what it commits for them from the same limit. */
 function heap(mib: number | undefined): readonly string[] {
-  return mib === undefined ? [] : [`--max-old-space-size=${mib}`];
+  return mib === undefined ? [] : [`--max-old-space-size=${mib}`, "--max-semi-space-size=4"];
 }
 
 async function getJson(url: string): Promise<unknown> {

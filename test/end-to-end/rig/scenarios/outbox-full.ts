@@ -31,7 +31,7 @@ const isFull: Readonly<Record<WhenFull, (outbox: RigAgentStatus["outbox"]) => bo
 const overfullMs = 2_000;
 /** What an agent that is full may live on: with more live data than this heap it would end by itself. */
 const heapMiBMax = 64;
-const agentBytesMax = 256 * 1_024 * 1_024;
+const agentBytesMax = 224 * 1_024 * 1_024;
 
 export async function outboxFull(
   whenFull: WhenFull,
