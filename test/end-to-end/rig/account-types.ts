@@ -34,6 +34,8 @@ export type LaneStatement = Span & {
 
 export type OutboxPlace =
   | "journal"
+  /** A heartbeat without a final receipt: one may be signed at any moment, also while the agent ends. */
+  | "heartbeat"
   | "pending"
   | "provisional"
   | "final"

@@ -175,7 +175,7 @@ function viewsOf(
       );
       const held = union(own);
       for (const span of evidence.abandoned?.spans ?? [])
-        if (span.incarnation === incarnation && waiting.has(span.place) && !covers(held, span))
+        if (span.incarnation === incarnation && isOnCardAlone(span.place) && !covers(held, span))
           missing.push({ ...span, reason: "gone with the card" });
       const final = union(own.filter((item) => item.final));
       return [incarnation, { incarnation, statements: own, held, final, missing, end }];
@@ -230,6 +230,10 @@ export function checkFreedUnder(
 }
 
 const waiting: ReadonlySet<OutboxPlace> = new Set(["journal", "pending", "provisional", "gap"]);
+
+function isOnCardAlone(place: OutboxPlace): boolean {
+  return waiting.has(place) || place === "heartbeat";
+}
 
 /** In the end everything that an agent has is under a final head. */
 function checkDelivered(evidence: Evidence, violations: Violations): void {

@@ -36,8 +36,13 @@ export function readOutbox(agentDir: string, owner: Owner): OutboxContent {
           () => "journal",
         ),
         ...spans(
-          "SELECT run, first, count, state FROM statement",
+          "SELECT run, first, count, state FROM statement WHERE kind <> 3 OR state >= 2",
           ({ state }) => states[state] ?? "pending",
+        ),
+        // `statementKinds` of the outbox: 3 is a heartbeat; state 2 and above are final and rejected.
+        ...spans(
+          "SELECT run, first, count, state FROM statement WHERE kind = 3 AND state < 2",
+          () => "heartbeat",
         ),
         ...spans("SELECT run, first, count, 0 AS state FROM gap", () => "gap"),
         ...spans("SELECT run, first, count, 0 AS state FROM settled", () => "settled"),

@@ -40,9 +40,10 @@ export async function settle(rig: Rig, options: SettleOptions): Promise<Settled>
     async () => {
       const { outbox } = await rig.agentStatus();
       const { pending, provisional } = outbox.statements;
-      if (pending + provisional + outbox.gapRanges > 0) return undefined;
+      // Heartbeats are counted in these; the file tells which they are.
+      if (pending + provisional > 2 || outbox.gapRanges > 0) return undefined;
       const waiting = readOutbox(rig.agentDir, "running").spans.some(
-        ({ place }) => place !== "final" && place !== "settled" && place !== "rejected",
+        ({ place }) => !["final", "settled", "rejected", "heartbeat"].includes(place),
       );
       return waiting ? undefined : true;
     },
