@@ -112,10 +112,20 @@ describe("an account", () => {
     ["UNDELIVERED", (sane) => inOutbox(sane, "pending")],
     ["UNDELIVERED", (sane) => inOutbox(sane, "journal")],
     ["UNDELIVERED", (sane) => inOutbox(sane, "gap")],
+    ["UNDELIVERED", (sane) => inOutbox(sane, "heartbeat")],
     ["FREED_TOO_EARLY", (sane) => inOutbox(sane, "settled")],
   ])("names a planted %s", (code, plant) => {
     const codes = account(plant(sound())).violations.map((violation) => violation.code);
     expect(codes).toContain(code);
+  });
+
+  test("lets the very last heartbeat of a run stay behind, and no earlier one", () => {
+    const late = inOutbox(sound(), "heartbeat");
+    const runs = late.outbox.runs.map((run) =>
+      run.incarnation === second ? { ...run, next: 12 } : run,
+    );
+    const codes = account({ ...late, outbox: { ...late.outbox, runs } }).violations;
+    expect(codes.filter(({ code }) => code === "UNDELIVERED")).toEqual([]);
   });
 
   test("lets a replaced card take along what it alone held, and read a frame twice", () => {

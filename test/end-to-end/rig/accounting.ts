@@ -235,10 +235,17 @@ function isOnCardAlone(place: OutboxPlace): boolean {
   return waiting.has(place) || place === "heartbeat";
 }
 
-/** In the end everything that an agent has is under a final head. */
+/**
+ * In the end everything that an agent has is under a final head, but for a heartbeat that is the very last
+ * statement of its run: it may be signed between the last look and the agent's end.
+ */
 function checkDelivered(evidence: Evidence, violations: Violations): void {
+  const ends = new Map(evidence.outbox.runs.map(({ incarnation, next }) => [incarnation, next]));
   for (const span of evidence.outbox.spans)
-    if (waiting.has(span.place))
+    if (
+      waiting.has(span.place) ||
+      (span.place === "heartbeat" && span.to !== ends.get(span.incarnation))
+    )
       violations.add("UNDELIVERED", `${span.place}: ${name(span.incarnation, span)}`);
 }
 

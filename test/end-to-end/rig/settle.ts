@@ -40,10 +40,9 @@ export async function settle(rig: Rig, options: SettleOptions): Promise<Settled>
     async () => {
       const { outbox } = await rig.agentStatus();
       const { pending, provisional } = outbox.statements;
-      // Heartbeats are counted in these; the file tells which they are.
-      if (pending + provisional > 2 || outbox.gapRanges > 0) return undefined;
+      if (pending + provisional + outbox.gapRanges > 0) return undefined;
       const waiting = readOutbox(rig.agentDir, "running").spans.some(
-        ({ place }) => !["final", "settled", "rejected", "heartbeat"].includes(place),
+        ({ place }) => place !== "final" && place !== "settled" && place !== "rejected",
       );
       return waiting ? undefined : true;
     },
