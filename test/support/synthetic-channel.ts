@@ -9,6 +9,7 @@ import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { compare, fromUtf8, u32, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
 import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
+import { quorumOf } from "@tamga/ledger-core/base/quorum";
 import { monotonicMillis, unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { cosignature, cosignatureMessage } from "@tamga/ledger-core/log/cosignature";
@@ -18,7 +19,6 @@ import type { NoteSignature } from "@tamga/ledger-core/log/note";
 import { encodeNote } from "@tamga/ledger-core/log/note";
 import type { KeyKind } from "@tamga/ledger-core/receipt/certificate-names";
 import { keyKindUri, roleUri } from "@tamga/ledger-core/receipt/certificate-names";
-import { quorumOf } from "@tamga/ledger-core/receipt/quorum";
 import type {
   DisclosedReading,
   Receipt,

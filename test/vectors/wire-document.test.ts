@@ -7,7 +7,7 @@ import { fromHex, toHex } from "@tamga/ledger-core/base/bytes";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
 import { cborDepthMax, decodeCbor, encodeCbor } from "@tamga/ledger-core/base/cbor";
 import { noteBytesMax } from "@tamga/ledger-core/log/limits";
-import { quorumOf } from "@tamga/ledger-core/receipt/quorum";
+import { quorumOf } from "@tamga/ledger-core/base/quorum";
 import { encodeReceipt, receiptMagic } from "@tamga/ledger-core/receipt/receipt";
 import { trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import { coseAlgorithms } from "@tamga/ledger-core/wire/algorithm";

@@ -4,9 +4,9 @@ import { SyntheticChannel } from "../../../test/support/synthetic-channel.ts";
 import { name } from "../../../test/support/wire-samples.ts";
 import { present } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
+import { faultsTolerated, quorumOf } from "../base/quorum.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { trustPolicyBytesMax, validatorsMax } from "../wire/limits.ts";
-import { faultsTolerated, quorumOf } from "./quorum.ts";
 import type { TrustPolicyContent } from "./trust-policy.ts";
 import {
   encodeTrustPolicy,

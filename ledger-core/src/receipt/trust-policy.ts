@@ -7,6 +7,7 @@ import { toBase64, toHex } from "../base/bytes.ts";
 import type { CborValue } from "../base/cbor.ts";
 import { encodeCbor } from "../base/cbor.ts";
 import { isPrimeOrderKey } from "../base/ed25519-point.ts";
+import { quorumOf } from "../base/quorum.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { Validator } from "../wire/channel-claims.ts";
@@ -14,7 +15,6 @@ import type { Identifier } from "../wire/identifier.ts";
 import { validatorsMax } from "../wire/limits.ts";
 import { channelOrigin } from "../wire/log-origin.ts";
 import type { TrustedCa } from "./certificate-chain.ts";
-import { quorumOf } from "./quorum.ts";
 import type { CertificateFault } from "./x509-certificate.ts";
 import { parseCertificate } from "./x509-certificate.ts";
 

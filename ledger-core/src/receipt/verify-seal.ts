@@ -9,6 +9,7 @@ import type { Brand } from "../base/brand.ts";
 import { mint } from "../base/brand.ts";
 import { equal, u32, utf8 } from "../base/bytes.ts";
 import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
+import { faultsTolerated } from "../base/quorum.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
@@ -28,7 +29,6 @@ import type { Seal } from "../wire/downlink-message.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import type { LogHead } from "../wire/log-signature.ts";
 import { verifyRootSignature } from "../wire/log-signature.ts";
-import { faultsTolerated } from "./quorum.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 
 export type VerifiedCosigner = {

@@ -1,15 +1,14 @@
 /** The named limits of every signed or transported form (WIRE.md §2). A test reaches each. */
 
+export { textBytesMax } from "../base/field-reader.ts";
+export { identifierLengthMax } from "../base/identifier.ts";
+
 /** Bytes of one encoded reading. A P1 telegram with 60 registers has about 1,500. */
 export const readingBytesMax = 8_192;
 /** Registers, tags or file digests in one reading. */
 export const registersPerReadingMax = 256;
 export const tagsPerReadingMax = 256;
 export const filesPerReadingMax = 16;
-/** Characters of a textual value (UTF-8 bytes). */
-export const textBytesMax = 1_024;
-/** Characters of an identifier, `[A-Za-z0-9._-]`. */
-export const identifierLengthMax = 64;
 /** Readings in one bundle. */
 export const readingsPerBundleMax = 4_096;
 /** Bytes of one bundle's body before compression, and after. */
