@@ -38,6 +38,11 @@ export class FieldReader {
     if (fieldsOf(value) === undefined) this.#fail("FIELD_BAD", "");
   }
 
+  /** What was wrong so far. */
+  get fault(): FieldFault | undefined {
+    return this.#root.fault;
+  }
+
   /** The value, unless anything was missing, malformed, too long or unknown. */
   finish<T>(value: T): Result<T, FieldFault> {
     this.close();

@@ -61,6 +61,8 @@ export type Built<State> = Executed<State> & {
 };
 
 export interface Application<State> {
+  /** Whether a transaction of this identity is in the history of this state. */
+  isOrdered(state: State, id: string): boolean;
   /** The identity of a transaction; faults where the bytes are no transaction at all. */
   identify(transaction: Uint8Array): Result<string, Fault>;
   /**

@@ -145,7 +145,8 @@ function readHeader(fields: FieldReader): Header {
   };
 }
 
-function nextEpochValue({ validators, previous, approvals }: NextEpoch): CborValue {
+/** CBOR `[[[name, organisation, key] …], previous, [[index, signature] …]]`. */
+export function nextEpochValue({ validators, previous, approvals }: NextEpoch): CborValue {
   return [
     validators.map(({ name, organisation, publicKey }) => [name, organisation, publicKey]),
     previous,
@@ -180,4 +181,11 @@ function readApproval(fields: FieldReader): NextEpoch["approvals"][number] {
   };
   fields.close();
   return approval;
+}
+
+/** About how many bytes a block takes in a message. */
+export function blockBytes({ transactions, equivocations }: Block): number {
+  let bytes = 1_024 + equivocations.length * 512;
+  for (const transaction of transactions) bytes += transaction.length + 5;
+  return bytes;
 }

@@ -26,7 +26,7 @@ export const answerBytesMax = 1_048_576;
 /** Blocks or views that one fetch names. */
 export const fetchItemsMax = 64;
 /** Blocks that are held without being voted for: fetched ancestors and later proposals. */
-export const looseBlocksMax = 256;
+export const looseBlocksMax = 64;
 /** Votes of the asker that a status answers with. */
 export const votesPerStatusMax = 256;
 /** Equivocation proofs in a block, and kept by a validator. */

@@ -37,6 +37,12 @@ export type SealPoint = {
   readonly root: Digest;
 };
 
+/** A seal point with the signatures of a quorum of its epoch. */
+export type SealedPoint = {
+  readonly point: SealPoint;
+  readonly seals: readonly { readonly validator: number; readonly payload: Uint8Array }[];
+};
+
 export type ReplicaPorts<State> = {
   readonly crypto: CryptoPort;
   /** Signs with this validator's own key; deterministic (RFC 8032), 64 bytes. */
@@ -110,8 +116,9 @@ export type FinalTip<State> = {
 /** What a replica starts from: the channel's database and the votes database, as the last crash left them. */
 export type Recovered<State> = {
   readonly tip: FinalTip<State>;
-  /** Leaves that are sealed, and the newest seal point of the final chain that is not. */
-  readonly sealedSize: bigint;
+  /** The newest sealed point with its quorum's signatures. */
+  readonly sealed?: SealedPoint;
+  /** The newest seal point of the final chain, where that is not sealed yet. */
   readonly unsealed?: SealPoint;
   readonly floor: VoteFloor;
   readonly amnesia: boolean;
@@ -165,11 +172,7 @@ export type ReplicaEffect<State> =
   /** To be signed by the one signing function, from a durable row; answered by `seal-signed`. */
   | { readonly type: "sign-seal"; readonly point: SealPoint }
   /** A quorum's signatures are held. */
-  | {
-      readonly type: "sealed";
-      readonly point: SealPoint;
-      readonly seals: readonly { readonly validator: number; readonly payload: Uint8Array }[];
-    }
+  | ({ readonly type: "sealed" } & SealedPoint)
   /** No longer pending, and why: not valid on a final state. */
   | { readonly type: "refused"; readonly id: string; readonly fault: Fault }
   | { readonly type: "equivocation"; readonly proof: EquivocationProof }

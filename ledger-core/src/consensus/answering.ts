@@ -1,0 +1,125 @@
+/** Keep-alives, and the answers to what peers ask. */
+
+import { equal } from "../base/bytes.ts";
+import { blockBytes, headerDigest } from "./block.ts";
+import { receiveCertificate } from "./certifying.ts";
+import { answerBytesMax, blocksPerAnswerMax, fetchItemsMax } from "./limits.ts";
+import type { Fetch, FinalBlocks, LooseBlocks, Status } from "./message.ts";
+import { receiveAnswer, votesHeldOf } from "./remembering.ts";
+import type { ReplicaCore } from "./replica-core.ts";
+import { digestKey } from "./view-tally.ts";
+
+/** What this validator says of itself, with what proves it. */
+export function ownStatus<State>(core: ReplicaCore<State>): Status {
+  const { set, view, history, tree, sealing, book, amnesia } = core;
+  const entry = history.entryOf(view);
+  const { certificate } = tree.tip;
+  return {
+    type: "status",
+    epoch: set.epoch,
+    view,
+    finalHeight: tree.tip.height,
+    sealedSize: sealing.sealedSize,
+    ...(entry === undefined ? {} : { entry }),
+    ...(certificate === undefined ? {} : { final: certificate }),
+    ...(book.amnesia ? { question: amnesia.question } : {}),
+  };
+}
+
+export function receiveStatus<State>(core: ReplicaCore<State>, from: number, status: Status): void {
+  const { entry, final, question, epoch } = status;
+  const peer = core.peers[from];
+  if (peer === undefined) return;
+  peer.view = status.view;
+  peer.finalHeight = status.finalHeight;
+  // Heights and views are believed only as far as certificates go.
+  for (const certificate of [final, entry])
+    if (certificate?.epoch === core.set.epoch) receiveCertificate(core, from, certificate);
+  receiveAnswer(core, from, status);
+  if (question !== undefined && epoch === core.set.epoch)
+    core.out.send(from, {
+      ...ownStatus(core),
+      answer: { question, votes: votesHeldOf(core, from) },
+    });
+  if (status.sealedSize < core.sealing.sealedSize) {
+    const sealed = core.sealing.message();
+    if (sealed !== undefined) core.out.send(from, sealed);
+  }
+}
+
+export function receiveFetch<State>(core: ReplicaCore<State>, from: number, fetch: Fetch): void {
+  switch (fetch.type) {
+    case "fetch-heights":
+      if (fetch.from >= 1 && fetch.from <= core.tree.tip.height)
+        core.out.emit({ type: "serve-heights", to: from, from: fetch.from });
+      return;
+    case "fetch-blocks": {
+      let bytes = 0;
+      const blocks: LooseBlocks["blocks"][number][] = [];
+      for (const digest of fetch.digests.slice(0, fetchItemsMax)) {
+        const node = core.tree.get(digest);
+        if (node === undefined || node.invalid !== undefined) continue;
+        bytes += blockBytes(node.block);
+        if (blocks.length > 0 && bytes > answerBytesMax) break;
+        blocks.push(node.block);
+      }
+      if (blocks.length > 0) core.out.send(from, { type: "blocks", blocks });
+      return;
+    }
+    case "fetch-certificates": {
+      const to = Math.min(fetch.to, fetch.from + fetchItemsMax - 1, core.view);
+      for (let view = fetch.from; view <= to; view++) {
+        const tally = core.history.find(view);
+        for (const certificate of [tally?.notarization, tally?.nullification])
+          if (certificate !== undefined) core.out.send(from, { type: "certificate", certificate });
+      }
+      return;
+    }
+  }
+}
+
+/** Blocks that were asked for by digest, and no others. */
+export function receiveBlocks<State>(core: ReplicaCore<State>, { blocks }: LooseBlocks): void {
+  for (const block of blocks.slice(0, blocksPerAnswerMax)) {
+    const digest = headerDigest(core.ports.crypto, block.header);
+    const isWanted = [...core.wants.digests.values()].some((wanted) => equal(wanted, digest));
+    if (!isWanted) continue;
+    core.tree.add(block, { kept: true });
+    core.wants.digests.delete(digestKey(digest));
+  }
+}
+
+/**
+ * Final blocks from a peer or a file: the certificate first, then the headers that lead to its block, then
+ * the bodies by execution; nothing is stored before.
+ */
+export function receiveFinalBlocks<State>(
+  core: ReplicaCore<State>,
+  from: number,
+  { blocks, certificate }: FinalBlocks,
+): void {
+  const { tree, history, ports } = core;
+  const { ballot } = certificate;
+  if (ballot.kind !== "finalize") {
+    core.misbehaviour(from, "FINAL_BLOCKS_NO_FINALIZATION");
+    return;
+  }
+  if (certificate.epoch === core.set.epoch && ballot.view <= history.baseView) return;
+  receiveCertificate(core, from, certificate);
+  const held = history.find(ballot.view)?.finalization;
+  if (held === undefined || !equal(held.ballot.digest, ballot.digest)) return;
+  let parent: Uint8Array = tree.tip.digest;
+  const fresh = blocks.filter(({ header }) => header.height > tree.tip.height);
+  for (const { header } of fresh) {
+    if (!equal(header.parentDigest, parent)) {
+      core.misbehaviour(from, "FINAL_BLOCKS_NOT_LINKED");
+      return;
+    }
+    parent = headerDigest(ports.crypto, header);
+  }
+  if (!equal(parent, ballot.digest)) {
+    core.misbehaviour(from, "FINAL_BLOCKS_NOT_LINKED");
+    return;
+  }
+  for (const block of fresh) tree.add(block, { kept: true });
+}

@@ -1,0 +1,146 @@
+/** From a finalization to final blocks: executed, committed, and asked to be sealed. */
+
+import { present } from "../base/assert.ts";
+import type { Header } from "./block.ts";
+import type { TreeBlock } from "./block-tree.ts";
+import type { Certificate } from "./certificate.ts";
+import type { ReplicaCore } from "./replica-core.ts";
+import type { FinalizedBlock, FinalTip, ReplicaParameters, SealPoint } from "./replica-io.ts";
+import type { SealOutcome } from "./sealing.ts";
+import type { BlockBallot } from "./vote.ts";
+import { executeCertified } from "./voting.ts";
+
+/** Commits up to the newest finalization whose chain is here. */
+export function tryCommit<State>(core: ReplicaCore<State>): boolean {
+  const finalizations = [...core.history.tallies]
+    .map(({ finalization }) => finalization)
+    .filter((certificate) => certificate !== undefined)
+    .sort((a, b) => b.ballot.view - a.ballot.view);
+  for (const [at, certificate] of finalizations.entries()) {
+    const chain = core.tree.chainTo(certificate.ballot.digest);
+    if ("missing" in chain) {
+      if (at === 0) {
+        core.wants.heights = true;
+        core.wants.digests.set("final", chain.missing);
+      }
+      continue;
+    }
+    const last = present(chain.blocks.at(-1), "a finalization is above the tip");
+    if (executeCertified(core, last) !== "executed") return false;
+    commit(core, chain.blocks, certificate);
+    return true;
+  }
+  return false;
+}
+
+/** Whether the final chain asks for a seal after this block; the same at every validator. */
+export function isSealPoint(
+  parameters: Pick<ReplicaParameters, "sealEveryHeights" | "sealBucketMs">,
+  header: Header,
+  parentTime: number,
+): boolean {
+  const { sealEveryHeights, sealBucketMs } = parameters;
+  const bucket = (time: number) => Math.floor(time / sealBucketMs);
+  return (
+    header.seal ||
+    header.boundary !== undefined ||
+    header.height % sealEveryHeights === 0 ||
+    bucket(header.time) > bucket(parentTime)
+  );
+}
+
+/** Acts on what a seal led to. */
+export function settleSeal<State>(core: ReplicaCore<State>, outcome: SealOutcome): void {
+  if (outcome.type === "sealed") core.out.emit({ type: "sealed", ...outcome.sealed });
+}
+
+function commit<State>(
+  core: ReplicaCore<State>,
+  chain: readonly TreeBlock<State>[],
+  certificate: Certificate<BlockBallot>,
+): void {
+  const { tree, book, history, pool, out } = core;
+  const { view } = certificate.ballot;
+  const blocks = finalized(core, chain);
+  const last = present(blocks.at(-1), "a commit has a block");
+  const { header } = last.block;
+  const { height, time, logSize, logRoot } = header;
+  const tip: FinalTip<State> = {
+    view,
+    height,
+    digest: last.digest,
+    time,
+    logSize,
+    logRoot,
+    state: last.state,
+    certificate,
+  };
+  const keys = chain.map(({ key }) => key);
+  tree.advance(tip);
+  history.advance({ view, digest: last.digest });
+  const floor = book.raiseFloor(view);
+  out.commit({ blocks, certificate, floor });
+  for (const { ids } of blocks) for (const id of ids) pool.delete(id);
+  settleRefusals(core, keys);
+  forget(core, blocks);
+  askForSeal(core, blocks);
+  if (header.boundary !== undefined) {
+    core.ended = true;
+    out.emit({ type: "epoch-ended", next: header.boundary, tip });
+  }
+}
+
+function finalized<State>(
+  core: ReplicaCore<State>,
+  chain: readonly TreeBlock<State>[],
+): readonly FinalizedBlock<State>[] {
+  const { parameters } = core.config;
+  let parentTime: number = core.tree.tip.time;
+  let asked = core.sealing.askedSize;
+  return chain.map(({ block, digest, executed }) => {
+    const { state, ids } = present(executed, "a final block was executed");
+    const { header } = block;
+    const { logSize: size, logRoot: root, height, epoch } = header;
+    const isPoint = isSealPoint(parameters, header, parentTime) && size > asked;
+    parentTime = header.time;
+    if (!isPoint) return { block, digest, state, ids };
+    asked = size;
+    const sealPoint: SealPoint = { epoch, height, size, root };
+    return { block, digest, state, ids, sealPoint };
+  });
+}
+
+/** What was not valid on a block that is final now will never be, unless it changed meanwhile. */
+function settleRefusals<State>(core: ReplicaCore<State>, keys: readonly string[]): void {
+  const last = keys.at(-1);
+  const refused = last === undefined ? undefined : core.refusals.get(last);
+  core.refusals.clear();
+  for (const { id, fault } of refused ?? [])
+    if (core.pool.delete(id)) core.out.emit({ type: "refused", id, fault });
+}
+
+function forget<State>(core: ReplicaCore<State>, blocks: readonly FinalizedBlock<State>[]): void {
+  const { baseView } = core.history;
+  for (const at of core.toFinalize) if (at <= baseView) core.toFinalize.delete(at);
+  for (const at of core.later.keys()) if (at <= baseView) core.later.delete(at);
+  for (const at of core.proposals.keys()) if (at <= baseView) core.proposals.delete(at);
+  core.persisted.clear();
+  core.resend.reset();
+  for (const peer of core.peers) peer.nullifyWakes = 0;
+  const reported = new Set(
+    blocks.flatMap(({ block }) => block.equivocations.map(({ voter }) => voter)),
+  );
+  for (let at = core.equivocations.length - 1; at >= 0; at--)
+    if (reported.has(core.equivocations[at]?.voter ?? -1)) core.equivocations.splice(at, 1);
+}
+
+/** One seal of the newest point covers those before it. */
+function askForSeal<State>(
+  core: ReplicaCore<State>,
+  blocks: readonly FinalizedBlock<State>[],
+): void {
+  const point = blocks.findLast(({ sealPoint }) => sealPoint !== undefined)?.sealPoint;
+  if (point === undefined) return;
+  settleSeal(core, core.sealing.open(point));
+  if (core.self !== undefined) core.out.emit({ type: "sign-seal", point });
+}

@@ -1,0 +1,52 @@
+/** What happens when own votes are found in the world that the rows lack, and how voting resumes. */
+
+import { equal } from "../base/bytes.ts";
+import { votesPerStatusMax } from "./limits.ts";
+import type { Status } from "./message.ts";
+import type { ReplicaCore } from "./replica-core.ts";
+import type { SignedVote } from "./vote.ts";
+import { voteBytes } from "./vote.ts";
+
+/** Sets the durable flag; from here on nothing is signed. */
+export function loseMemory<State>(core: ReplicaCore<State>): void {
+  if (core.book.amnesia || core.self === undefined) return;
+  core.out.write(core.book.setAmnesia(true));
+  core.out.emit({ type: "amnesia", state: "found" });
+  core.statusAt = core.now;
+}
+
+/** Every vote of a validator that is held here, the newest views first. */
+export function votesHeldOf<State>(core: ReplicaCore<State>, voter: number): readonly SignedVote[] {
+  const tallies = [...core.history.tallies].sort((a, b) => b.view - a.view);
+  return tallies.flatMap((tally) => tally.votesBy(voter)).slice(0, votesPerStatusMax);
+}
+
+/**
+ * An answer to our question. Only what is proved counts: the view by its certificate, our votes by our
+ * own signature.
+ */
+export function receiveAnswer<State>(core: ReplicaCore<State>, from: number, status: Status): void {
+  const { book, amnesia, set, ports, config } = core;
+  const { answer, entry, final, epoch } = status;
+  if (!book.amnesia || answer === undefined || epoch !== set.epoch) return;
+  if (!equal(answer.question, amnesia.question)) return;
+  let highest = core.history.baseView + 1;
+  // Both certificates were taken in before: what is held here was verified.
+  for (const certificate of [entry, final]) {
+    if (certificate === undefined || certificate.epoch !== set.epoch) continue;
+    const { view } = certificate.ballot;
+    const tally = core.history.find(view);
+    const isProved = tally?.notarization !== undefined || tally?.nullification !== undefined;
+    if (isProved) highest = Math.max(highest, view + 1);
+  }
+  const domain = { channel: config.channel, epoch };
+  for (const { ballot, voter, signature } of answer.votes) {
+    if (voter !== core.self) continue;
+    if (ports.crypto.verify(set.keyOf(voter), voteBytes(domain, ballot), signature))
+      highest = Math.max(highest, ballot.view);
+  }
+  const upTo = amnesia.answer(from, highest);
+  if (upTo === undefined) return;
+  core.out.write({ type: "floor", floor: book.raiseFloor(upTo) }, book.setAmnesia(false));
+  core.out.emit({ type: "amnesia", state: "cleared" });
+}

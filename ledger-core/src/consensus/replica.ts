@@ -1,0 +1,333 @@
+/**
+ * A validator of one epoch: Simplex as CONSENSUS.md has it, as a reducer. Pure: time comes with events,
+ * and what is to be done is returned as effects; the same events give the same effects.
+ */
+
+import { assertNever } from "../base/assert.ts";
+import {
+  ownStatus,
+  receiveBlocks,
+  receiveFetch,
+  receiveFinalBlocks,
+  receiveStatus,
+} from "./answering.ts";
+import type { PendingTransaction } from "./application.ts";
+import { countVote, keepCertificate, receiveCertificate, receiveVote } from "./certifying.ts";
+import { settleSeal, tryCommit } from "./committing.ts";
+import { verifyEquivocation } from "./equivocation-proof.ts";
+import { fetchItemsMax } from "./limits.ts";
+import type { Fetch, Message, Status } from "./message.ts";
+import { earliest } from "./patience.ts";
+import { tryPropose } from "./proposing.ts";
+import { noWants, ReplicaCore } from "./replica-core.ts";
+import type {
+  Moment,
+  Recovered,
+  ReplicaConfig,
+  ReplicaEvent,
+  ReplicaPorts,
+  SealedPoint,
+  StepResult,
+  VoteFloor,
+} from "./replica-io.ts";
+import { gossip, hasOutstanding, resendAll } from "./resending.ts";
+import type { View } from "./validator-set.ts";
+import { receiveProposal, tryFinalize, tryNotarize, tryNullify } from "./voting.ts";
+
+/** For people, tests and the engine above. */
+export type ReplicaStatus = {
+  readonly epoch: number;
+  readonly view: View;
+  readonly finalHeight: number;
+  readonly finalView: View;
+  readonly sealedSize: bigint;
+  readonly pending: number;
+  /** Nothing is known that is not final with a seal point. */
+  readonly isIdle: boolean;
+  readonly viewTimersArmed: boolean;
+  /** Nothing is signed: votes may have been lost. */
+  readonly abstaining: boolean;
+  readonly ended: boolean;
+  readonly halted?: string;
+};
+
+export class Replica<State> {
+  readonly #core: ReplicaCore<State>;
+  readonly #recovered: Recovered<State>;
+
+  constructor(ports: ReplicaPorts<State>, config: ReplicaConfig, recovered: Recovered<State>) {
+    this.#core = new ReplicaCore(ports, config, recovered);
+    this.#recovered = recovered;
+  }
+
+  status(): ReplicaStatus {
+    const { set, view, tree, sealing, pool, patience, book, ended, halted, history } = this.#core;
+    return {
+      epoch: set.epoch,
+      view,
+      finalHeight: tree.tip.height,
+      finalView: history.baseView,
+      sealedSize: sealing.sealedSize,
+      pending: pool.size,
+      isIdle: !this.#core.isBusy,
+      viewTimersArmed: patience.isArmed,
+      abstaining: book.amnesia,
+      ended,
+      ...(halted === undefined ? {} : { halted }),
+    };
+  }
+
+  /** Own submissions that are not final, for the next epoch. */
+  get ownPending(): readonly PendingTransaction[] {
+    return [...this.#core.pool.own()];
+  }
+
+  get floor(): VoteFloor {
+    return this.#core.book.floor;
+  }
+
+  get sealed(): SealedPoint | undefined {
+    return this.#core.sealing.newest;
+  }
+
+  ownStatus(): Status {
+    return ownStatus(this.#core);
+  }
+
+  /** Takes one event. The effects are to be carried out in their order. */
+  step(event: ReplicaEvent, moment: Moment): StepResult<State> {
+    const core = this.#core;
+    core.moment = moment;
+    if (core.halted !== undefined) return { effects: [], wakeAt: undefined };
+    this.#take(event);
+    this.#advance();
+    this.#timers();
+    return { effects: core.out.take(), wakeAt: this.#wakeAt() };
+  }
+
+  #take(event: ReplicaEvent): void {
+    switch (event.type) {
+      case "start":
+        this.#start(event.nonce);
+        return;
+      case "tick":
+        return;
+      case "message": {
+        const peer = this.#core.peers[event.from];
+        if (peer === undefined || event.from === this.#core.self) return;
+        peer.heardAt = this.#core.now;
+        this.#receive(event.from, event.message);
+        return;
+      }
+      case "submit":
+        this.#submit(event.transactions);
+        return;
+      case "seal-signed":
+        this.#sealSigned(event.size, event.payload);
+        return;
+      default:
+        assertNever(event);
+    }
+  }
+
+  /** Takes in what the last crash left: own votes count again, and are sent again. */
+  #start(nonce: Uint8Array): void {
+    const core = this.#core;
+    const { book, history, tree, set } = core;
+    core.startedAt.now = core.now;
+    core.statusAt = core.now;
+    core.amnesia.ask(nonce);
+    const { blocks, certificates, unsealed } = this.#recovered;
+    for (const block of blocks)
+      if (block.header.epoch === set.epoch) tree.add(block, { kept: true });
+    for (const certificate of certificates)
+      if (certificate.epoch === set.epoch && certificate.ballot.view > history.baseView)
+        keepCertificate(core, certificate, false);
+    for (const { view, notarized } of book.rows) {
+      if (notarized !== undefined) {
+        const { parentView, digest } = notarized;
+        core.proposals.set(view, { kind: "notarize", view, parentView, digest });
+      }
+      for (const vote of book.votesOf(view)) countVote(core, vote);
+    }
+    core.view = Math.max(core.view, book.highestView, history.highestCertified + 1);
+    if (unsealed !== undefined) {
+      settleSeal(core, core.sealing.open(unsealed));
+      if (core.self !== undefined) core.out.emit({ type: "sign-seal", point: unsealed });
+    }
+    core.woken = book.row(core.view) !== undefined;
+  }
+
+  #submit(transactions: readonly PendingTransaction[]): void {
+    const { pool, tree, ports } = this.#core;
+    const fresh: PendingTransaction[] = [];
+    for (const transaction of transactions) {
+      if (ports.application.isOrdered(tree.tip.state, transaction.id)) continue;
+      if (pool.add(transaction, "own")) fresh.push(transaction);
+    }
+    if (this.#core.set.size > 1) gossip(this.#core, fresh);
+  }
+
+  #sealSigned(size: bigint, payload: Uint8Array): void {
+    const { sealing, out } = this.#core;
+    settleSeal(this.#core, sealing.addOwn(size, payload));
+    const { epoch } = this.#core.set;
+    if (this.#core.set.size > 1) out.send("all", { type: "seal", epoch, size, payload });
+  }
+
+  #receive(from: number, message: Message): void {
+    const core = this.#core;
+    switch (message.type) {
+      case "propose":
+        if (message.epoch === core.set.epoch) receiveProposal(core, from, message);
+        return;
+      case "vote":
+        if (message.epoch === core.set.epoch) receiveVote(core, from, message.vote);
+        return;
+      case "certificate":
+        if (message.certificate.epoch === core.set.epoch)
+          receiveCertificate(core, from, message.certificate);
+        return;
+      case "fetch-blocks":
+      case "fetch-heights":
+      case "fetch-certificates":
+        receiveFetch(core, from, message);
+        return;
+      case "blocks":
+        receiveBlocks(core, message);
+        return;
+      case "final-blocks":
+        receiveFinalBlocks(core, from, message);
+        return;
+      case "status":
+        receiveStatus(core, from, message);
+        return;
+      case "seal": {
+        if (message.epoch !== core.set.epoch) return;
+        const outcome = core.sealing.add(from, message);
+        if (outcome.type === "wrong") core.misbehaviour(from, "SEAL_SIGNATURE_WRONG");
+        settleSeal(core, outcome);
+        return;
+      }
+      case "sealed": {
+        if (message.epoch !== core.set.epoch) return;
+        const outcome = core.sealing.addAll(message);
+        if (outcome.type === "wrong") core.misbehaviour(from, "SEAL_SIGNATURE_WRONG");
+        settleSeal(core, outcome);
+        return;
+      }
+      case "transactions":
+        this.#hear(from, message.transactions);
+        return;
+      case "equivocation": {
+        const set = { channel: core.config.channel, validators: core.set };
+        const verified = verifyEquivocation(core.ports.crypto, set, message.proof);
+        if (verified.ok) core.offend(verified.value);
+        else core.misbehaviour(from, verified.fault.code);
+        return;
+      }
+      default:
+        assertNever(message);
+    }
+  }
+
+  /** Gossip: what is no transaction is counted, what is known or ordered is passed over. */
+  #hear(from: number, transactions: readonly Uint8Array[]): void {
+    const { ports, pool, tree } = this.#core;
+    for (const bytes of transactions) {
+      const id = ports.application.identify(bytes);
+      if (!id.ok) {
+        this.#core.misbehaviour(from, id.fault.code);
+        return;
+      }
+      if (pool.has(id.value) || ports.application.isOrdered(tree.tip.state, id.value)) continue;
+      pool.add({ id: id.value, bytes }, from);
+    }
+  }
+
+  /** Does all that can be done; each thing may make another possible. */
+  #advance(): void {
+    const core = this.#core;
+    core.wants = noWants();
+    for (let rounds = 0; core.halted === undefined && rounds < roundsMax; rounds++) {
+      this.#arm();
+      core.wants = noWants();
+      // Each in its turn, so that a later one sees what an earlier one changed.
+      const isMoved = [tryCommit, tryFinalize, tryNotarize, tryPropose, tryNullify].some(
+        (attempt) => attempt(core),
+      );
+      if (!isMoved) break;
+    }
+    this.#arm();
+  }
+
+  /** The view's timers run while there is something to order, or the view was heard of. */
+  #arm(): void {
+    const core = this.#core;
+    if (core.ended || !(core.isBusy || core.woken)) core.patience.cancel();
+    else core.patience.arm(core.now, core.failedViews, core.isHopeless(core.leader));
+  }
+
+  #timers(): void {
+    const core = this.#core;
+    const { now, set, self } = core;
+    if (core.halted !== undefined) return;
+    if (hasOutstanding(core)) {
+      core.resend.start(now);
+      if (core.resend.due(now)) resendAll(core);
+    } else core.resend.stop();
+    if (core.statusAt !== undefined && now >= core.statusAt && set.size > 1) {
+      core.statusAt = now + core.config.parameters.keepAliveMs;
+      core.out.send("all", ownStatus(core));
+    }
+    this.#fetch();
+    if (self === undefined) core.resend.stop();
+  }
+
+  #fetch(): void {
+    const core = this.#core;
+    const { digests, heights, certificates, likely } = core.wants;
+    const wants: Fetch[] = [];
+    const { epoch, size } = core.set;
+    const from = core.tree.tip.height + 1;
+    if (heights) wants.push({ type: "fetch-heights", from });
+    if (digests.size > 0)
+      wants.push({
+        type: "fetch-blocks",
+        epoch,
+        digests: [...digests.values()].slice(0, fetchItemsMax),
+      });
+    if (certificates !== undefined)
+      wants.push({ type: "fetch-certificates", epoch, ...certificates });
+    if (wants.length === 0) {
+      core.fetching.stop();
+      return;
+    }
+    const key = `${heights ? from : ""} ${[...digests.keys()].join()} ${certificates?.from ?? ""}-${certificates?.to ?? ""}`;
+    const ahead = core.peers.findIndex(({ finalHeight }) => finalHeight >= from);
+    const first = likely ?? (heights && ahead >= 0 ? ahead : core.leader);
+    const question = core.fetching.ask(
+      core.now,
+      { key, wants, likely: first },
+      { self: core.self, size },
+    );
+    for (const want of question?.wants ?? []) core.out.send(question?.to ?? 0, want);
+  }
+
+  #wakeAt(): StepResult<State>["wakeAt"] {
+    const { patience, resend, statusAt, fetching, holdUntil, halted, set } = this.#core;
+    if (halted !== undefined) return undefined;
+    const hold = patience.isArmed ? holdUntil : undefined;
+    const later = hold !== undefined && hold > this.#core.now ? hold : undefined;
+    return earliest(
+      patience.next,
+      resend.at,
+      set.size > 1 ? statusAt : undefined,
+      fetching.at,
+      later,
+    );
+  }
+}
+
+/** Rounds of one step: each commits, votes or proposes; with one validator a block takes five. */
+const roundsMax = 4_096;
