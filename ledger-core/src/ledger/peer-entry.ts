@@ -1,0 +1,82 @@
+/** What is known of one peer: its links, what waits for it, and what was counted. */
+
+import type { UnixMillis } from "../base/time.ts";
+import { keepsNewer } from "./peer-choice.ts";
+import { PeerCounts } from "./peer-code.ts";
+import type { PeerDialler } from "./peer-dialler.ts";
+import type { PeerLimits } from "./peer-limits.ts";
+import type { PeerLink } from "./peer-link.ts";
+import type { PeerMember, PeerStatus } from "./peer-network.ts";
+import { PeerQueue } from "./peer-queue.ts";
+
+export class PeerEntry {
+  readonly queue: PeerQueue;
+  readonly counts = new PeerCounts();
+  member: PeerMember;
+  dialler: PeerDialler | undefined;
+  readonly end = new AbortController();
+  #link: PeerLink | undefined;
+  #retired: PeerLink | undefined;
+  #since: UnixMillis | undefined;
+  #received = 0;
+  #sentBefore = 0;
+
+  constructor(member: PeerMember, limits: PeerLimits) {
+    this.member = member;
+    this.queue = new PeerQueue(limits);
+  }
+
+  /** The link that is written to. */
+  get link(): PeerLink | undefined {
+    return this.#link?.isOpen === true ? this.#link : undefined;
+  }
+
+  /** A link is open: keeps it or the one that there is; both ends keep the same. */
+  opened(link: PeerLink, now: UnixMillis): void {
+    const other = this.link;
+    const isKept = other === undefined || keepsNewer(other.origin, link.origin);
+    const loser = isKept ? other : link;
+    if (isKept) {
+      this.#link = link;
+      this.#since = now;
+    }
+    if (loser === undefined) return;
+    // One may drain at a time: whoever connects without end does not pile links up.
+    this.#retired?.cut("PEER_LINK_REPLACED");
+    this.#retired = loser;
+    loser.retire();
+  }
+
+  /** @returns whether it was the one that is written to. */
+  closed(link: PeerLink): boolean {
+    this.#sentBefore += link.sent;
+    if (this.#retired === link) this.#retired = undefined;
+    if (this.#link !== link) return false;
+    this.#link = undefined;
+    this.#since = undefined;
+    return true;
+  }
+
+  received(): void {
+    this.#received++;
+  }
+
+  status(relayedBytes: number): PeerStatus {
+    const { name, organisation } = this.member;
+    const link = this.link;
+    const roundTripMs = link?.roundTripMs;
+    return {
+      name,
+      organisation,
+      connection: link?.connection ?? { kind: "none" },
+      ...(link === undefined || this.#since === undefined ? {} : { since: this.#since }),
+      ...(roundTripMs === undefined ? {} : { roundTripMs }),
+      queued: { frames: this.queue.frames, bytes: this.queue.bytes },
+      dropped: { ...this.queue.dropped },
+      sent: this.#sentBefore + (this.#link?.sent ?? 0) + (this.#retired?.sent ?? 0),
+      received: this.#received,
+      relayedBytes,
+      counts: new Map(this.counts.all),
+    };
+  }
+}
