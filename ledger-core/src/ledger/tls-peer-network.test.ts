@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { PeerConsortium, until } from "../../../test/support/peer-consortium.ts";
+import { describe, expect, test, vi } from "vitest";
+import { PeerConsortium, soon } from "../../../test/support/peer-consortium.ts";
 
 const pair = { a: { organisation: "north" }, b: { organisation: "south" } };
 
@@ -10,17 +10,14 @@ describe("two peers", () => {
     const a = await consortium.open("a", { listen: false, dials: { b: b.port } });
     a.send("b", "from a");
     b.send("a", "from b");
-    await until(
-      () => [a.received, b.received],
-      ([x, y]) => x?.length === 1 && y?.length === 1,
-    );
+    await vi.waitFor(() => {
+      expect(a.received).toHaveLength(1);
+      expect(b.received).toHaveLength(1);
+    }, soon);
     expect(b.received[0]).toMatchObject({ peer: "a", text: "from a" });
     expect(a.received[0]).toMatchObject({ peer: "b", text: "from b" });
     expect(a.status("b").connection.kind).toBe("dialled");
     expect(b.status("a").connection.kind).toBe("accepted");
-    await until(
-      () => a.status("b").roundTripMs,
-      (ms) => ms !== undefined,
-    );
+    await vi.waitFor(() => expect(a.status("b").roundTripMs).toBeDefined(), soon);
   });
 });
