@@ -8,7 +8,6 @@ import type { ReplicaCore } from "./replica-core.ts";
 import type { View } from "./validator-set.ts";
 import type { SignedVote } from "./vote.ts";
 import { voteBytes } from "./vote.ts";
-import { receiveProposal } from "./voting.ts";
 
 /** A vote from anybody: its signature says whose it is. */
 export function receiveVote<State>(core: ReplicaCore<State>, from: number, vote: SignedVote): void {
@@ -45,41 +44,34 @@ export function countVote<State>(core: ReplicaCore<State>, vote: SignedVote): vo
     keepCertificate(core, added.certificate, true);
 }
 
-/** A certificate from a peer; it acts as if it had been formed here. */
+/**
+ * A certificate from a peer; it acts as if it had been formed here.
+ *
+ * @returns false where it is none: the peer is counted for it.
+ */
 export function receiveCertificate<State>(
   core: ReplicaCore<State>,
   from: number,
   certificate: Certificate,
-): void {
+): boolean {
   const { set, history, book, self } = core;
   const { ballot, epoch, voters } = certificate;
-  if (epoch === set.epoch && ballot.view <= history.baseView) return;
+  if (epoch === set.epoch && ballot.view <= history.baseView) return true;
   const tally = history.find(ballot.view);
-  if (tally !== undefined && isHeld(tally, certificate)) return;
+  if (tally?.isHeld(ballot) === true) return true;
   const isKnown = (voter: number, signature: Uint8Array) =>
     tally?.holds({ ballot, voter, signature }) ?? false;
-  const set_ = { channel: core.config.channel, validators: set };
-  const verified = verifyCertificate(core.ports.crypto, set_, certificate, isKnown);
+  const { channel } = core.config;
+  const domain = { channel, validators: set };
+  const verified = verifyCertificate(core.ports.crypto, domain, certificate, isKnown);
   if (!verified.ok) {
     core.misbehaviour(from, verified.fault.code);
-    return;
+    return false;
   }
   if (self !== undefined && voters.includes(self) && !book.isBelowFloor(ballot.view))
     if (!book.has(ballot)) loseMemory(core);
   keepCertificate(core, certificate, false);
-}
-
-function isHeld(
-  tally: {
-    readonly notarization?: unknown;
-    readonly nullification?: unknown;
-    readonly finalization?: unknown;
-  },
-  { ballot }: Certificate,
-): boolean {
-  if (ballot.kind === "nullify") return tally.nullification !== undefined;
-  if (ballot.kind === "finalize") return tally.finalization !== undefined;
-  return tally.notarization !== undefined;
+  return true;
 }
 
 /** Keeps it, tells the others once, and enters the view that it justifies. */
@@ -90,12 +82,13 @@ export function keepCertificate<State>(
 ): void {
   const { history, set, tree } = core;
   const { ballot } = certificate;
-  const tally = history.tally(ballot.view);
-  if (!tally.keep(certificate)) return;
-  if (tally.finalization !== undefined && tally.nullification !== undefined) {
-    core.halt("CONSENSUS_FAULTS_EXCEEDED", `view ${ballot.view} is final and nullified`);
+  const kept = history.tally(ballot.view).keep(certificate);
+  if (kept === "contradiction") {
+    // Two quorums that share no honest validator: more lie than the set withstands.
+    core.halt("CONSENSUS_FAULTS_EXCEEDED", `two certificates of view ${ballot.view} contradict`);
     return;
   }
+  if (kept === "held") return;
   // FINALIZE goes to all where there are few; above, only those who gathered it can tell.
   const isTold = ballot.kind !== "finalize" || (formedHere && set.size > 7);
   if (isTold && core.self !== undefined) core.out.send("all", { type: "certificate", certificate });
@@ -118,11 +111,7 @@ export function enterView<State>(core: ReplicaCore<State>, view: View): void {
   core.holdUntil = undefined;
   core.builtFor = undefined;
   for (const old of core.proposals.keys()) if (old < view) core.proposals.delete(old);
-  for (const [at, message] of [...core.later]) {
-    if (at > view) continue;
-    core.later.delete(at);
-    if (at === view) receiveProposal(core, core.set.leaderOf(at), message);
-  }
+  for (const old of core.later.keys()) if (old < view) core.later.delete(old);
   const nullifies = core.history.find(view);
   for (let voter = 0; voter < core.set.size && nullifies !== undefined; voter++)
     if (nullifies.vote("nullify", voter) !== undefined) wakeByNullify(core, voter);

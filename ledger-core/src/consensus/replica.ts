@@ -15,7 +15,7 @@ import type { PendingTransaction } from "./application.ts";
 import { countVote, keepCertificate, receiveCertificate, receiveVote } from "./certifying.ts";
 import { settleSeal, tryCommit } from "./committing.ts";
 import { verifyEquivocation } from "./equivocation-proof.ts";
-import { fetchItemsMax } from "./limits.ts";
+import { fetchItemsMax, transactionBytesMax } from "./limits.ts";
 import type { Fetch, Message, Status } from "./message.ts";
 import { earliest } from "./patience.ts";
 import { tryPropose } from "./proposing.ts";
@@ -32,7 +32,7 @@ import type {
 } from "./replica-io.ts";
 import { gossip, hasOutstanding, resendAll } from "./resending.ts";
 import type { View } from "./validator-set.ts";
-import { receiveProposal, tryFinalize, tryNotarize, tryNullify } from "./voting.ts";
+import { openLater, receiveProposal, tryFinalize, tryNotarize, tryNullify } from "./voting.ts";
 
 /** For people, tests and the engine above. */
 export type ReplicaStatus = {
@@ -162,6 +162,12 @@ export class Replica<State> {
     const { pool, tree, ports } = this.#core;
     const fresh: PendingTransaction[] = [];
     for (const transaction of transactions) {
+      const limit = Math.min(transactionBytesMax, this.#core.config.parameters.blockBytesMax);
+      if (transaction.bytes.length > limit) {
+        const fault = { code: "TRANSACTION_TOO_LONG", limit };
+        this.#core.out.emit({ type: "refused", id: transaction.id, fault });
+        continue;
+      }
       if (ports.application.isOrdered(tree.tip.state, transaction.id)) continue;
       if (pool.add(transaction, "own")) fresh.push(transaction);
     }
@@ -234,7 +240,12 @@ export class Replica<State> {
   /** Gossip: what is no transaction is counted, what is known or ordered is passed over. */
   #hear(from: number, transactions: readonly Uint8Array[]): void {
     const { ports, pool, tree } = this.#core;
+    const limit = Math.min(transactionBytesMax, this.#core.config.parameters.blockBytesMax);
     for (const bytes of transactions) {
+      if (bytes.length > limit) {
+        this.#core.misbehaviour(from, "TRANSACTION_TOO_LONG");
+        return;
+      }
       const id = ports.application.identify(bytes);
       if (!id.ok) {
         this.#core.misbehaviour(from, id.fault.code);
@@ -253,7 +264,7 @@ export class Replica<State> {
       this.#arm();
       core.wants = noWants();
       // Each in its turn, so that a later one sees what an earlier one changed.
-      const isMoved = [tryCommit, tryFinalize, tryNotarize, tryPropose, tryNullify].some(
+      const isMoved = [openLater, tryCommit, tryFinalize, tryNotarize, tryPropose, tryNullify].some(
         (attempt) => attempt(core),
       );
       if (!isMoved) break;

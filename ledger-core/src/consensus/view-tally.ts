@@ -89,14 +89,29 @@ export class ViewTally {
     return certificate === undefined ? { type: "counted" } : { type: "counted", certificate };
   }
 
-  /** Keeps a certificate that was verified or formed here. @returns false where one was held. */
-  keep(certificate: Certificate): boolean {
+  /** Whether a certificate of exactly this ballot is held, or one that says more. */
+  isHeld(ballot: Ballot): boolean {
+    const held = ballot.kind === "notarize" ? this.notarization : this.#certificateOf(ballot);
+    return held !== undefined && sameBlock(held.ballot, ballot);
+  }
+
+  /** Keeps a certificate that was verified or formed here. */
+  keep(certificate: Certificate): "kept" | "held" | "contradiction" {
     const { ballot } = certificate;
-    if (this.#certificateOf(ballot) !== undefined) return false;
+    if (this.#isContradicted(ballot)) return "contradiction";
+    if (this.#certificateOf(ballot) !== undefined) return "held";
     if (ballot.kind === "nullify") this.#nullification = { ...certificate, ballot };
     else if (ballot.kind === "notarize") this.#notarization = { ...certificate, ballot };
     else this.#finalization = { ...certificate, ballot };
-    return true;
+    return "kept";
+  }
+
+  /** What q honest-intersecting votes exclude: two blocks notarized, or a final view nullified. */
+  #isContradicted(ballot: Ballot): boolean {
+    if (ballot.kind === "nullify") return this.#finalization !== undefined;
+    if (ballot.kind === "finalize" && this.#nullification !== undefined) return true;
+    const held = this.notarization;
+    return held !== undefined && !sameBlock(held.ballot, ballot);
   }
 
   #certificateOf(ballot: Ballot): Certificate | undefined {
@@ -128,6 +143,12 @@ export function sameBallot(a: Ballot, b: Ballot): boolean {
   if (a.kind !== b.kind || a.view !== b.view) return false;
   if (a.kind === "nullify" || b.kind === "nullify") return true;
   return a.parentView === b.parentView && equal(a.digest, b.digest);
+}
+
+/** The same view and block, whatever is said of it. */
+function sameBlock(a: Ballot, b: Ballot): boolean {
+  if (a.kind === "nullify" || b.kind === "nullify") return a.kind === b.kind && a.view === b.view;
+  return sameBallot({ ...a, kind: b.kind }, b);
 }
 
 /** For maps and sets. */

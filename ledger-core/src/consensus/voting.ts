@@ -4,6 +4,7 @@ import { equal } from "../base/bytes.ts";
 import { headerDigest } from "./block.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import { countVote, receiveCertificate } from "./certifying.ts";
+import { writeGrounds } from "./grounds.ts";
 import { clockAheadMsMax, viewsAheadMax } from "./limits.ts";
 import type { Propose } from "./message.ts";
 import type { ReplicaCore } from "./replica-core.ts";
@@ -35,8 +36,12 @@ export function receiveProposal<State>(
     core.misbehaviour(from, "PROPOSE_SIGNATURE_WRONG");
     return;
   }
-  if (message.parent !== undefined) receiveCertificate(core, from, message.parent);
-  for (const certificate of message.nullifications) receiveCertificate(core, from, certificate);
+  const grounds = [
+    ...(message.parent === undefined ? [] : [message.parent]),
+    ...message.nullifications,
+  ];
+  for (const certificate of grounds)
+    if (certificate.epoch === set.epoch && !receiveCertificate(core, from, certificate)) return;
   if (view <= history.baseView) return;
   // Before it is counted: with few validators its vote may already complete a certificate.
   const first = view >= core.view && !core.proposals.has(view) && !core.later.has(view);
@@ -50,6 +55,15 @@ export function receiveProposal<State>(
   const notarized = history.find(view)?.notarization?.ballot.digest;
   if (added !== undefined && notarized !== undefined && equal(notarized, added.digest))
     added.kept = true;
+}
+
+/** A proposal that came before its view did. */
+export function openLater<State>(core: ReplicaCore<State>): boolean {
+  const message = core.later.get(core.view);
+  if (message === undefined) return false;
+  core.later.delete(core.view);
+  receiveProposal(core, core.leader, message);
+  return true;
 }
 
 /** NOTARIZE for the view's first proposal, once all that justifies it is here. */
@@ -248,48 +262,4 @@ function isTimely<State>({ wall, tree }: ReplicaCore<State>, { block }: TreeBloc
 export function wantCertificates<State>(core: ReplicaCore<State>, from: View, to: View): void {
   core.wants.certificates = { from, to: to - 1 };
   core.wants.likely ??= core.leader;
-}
-
-/**
- * Before a vote for a block leaves: its body and the certificates above the last final view that justify
- * it, of its unfinal ancestors too. Without them two validators that have finalized, and may not nullify,
- * could be left alone with a view that nobody else can justify.
- */
-function writeGrounds<State>(
-  core: ReplicaCore<State>,
-  node: TreeBlock<State>,
-  ballot: BlockBallot,
-): void {
-  const { history, tree, out, persisted, set } = core;
-  const own = history.find(ballot.view);
-  if (ballot.kind === "finalize" && own?.notarization !== undefined)
-    writeOnce(core, `notarization ${ballot.view}`, own.notarization);
-  let at: TreeBlock<State> | undefined = node;
-  let { view, parentView } = ballot;
-  while (at !== undefined) {
-    const mark = `block ${at.key}`;
-    if (!persisted.has(mark)) {
-      persisted.add(mark);
-      out.write({ type: "block", epoch: set.epoch, digest: at.digest, block: at.block });
-    }
-    for (const certificate of history.nullifications(parentView, view, Number.MAX_SAFE_INTEGER))
-      writeOnce(core, `nullification ${certificate.ballot.view}`, certificate);
-    const notarization = history.find(parentView)?.notarization;
-    if (notarization === undefined) return;
-    const isRepeated: boolean = equal(notarization.ballot.digest, at.digest);
-    writeOnce(core, `notarization ${parentView}`, notarization);
-    view = parentView;
-    parentView = notarization.ballot.parentView;
-    at = isRepeated ? at : tree.get(at.block.header.parentDigest);
-  }
-}
-
-function writeOnce<State>(
-  { out, persisted }: ReplicaCore<State>,
-  mark: string,
-  certificate: Parameters<typeof receiveCertificate>[2],
-): void {
-  if (persisted.has(mark)) return;
-  persisted.add(mark);
-  out.write({ type: "certificate", certificate });
 }
