@@ -1,0 +1,124 @@
+/** A validator's signatures over the channel's log at a seal point, and a quorum of them made one seal. */
+
+import { assert, present } from "../base/assert.ts";
+import { fromUtf8 } from "../base/bytes.ts";
+import { decodeCbor, encodeCbor } from "../base/cbor.ts";
+import type { CryptoPort } from "../base/crypto-port.ts";
+import type { Fault, Result } from "../base/result.ts";
+import type { UnixMillis } from "../base/time.ts";
+import { unixMillis } from "../base/time.ts";
+import { sealPayloadBytesMax } from "../consensus/limits.ts";
+import type { SealPoint } from "../consensus/replica-io.ts";
+import type { ValidatorEntry, ValidatorSet } from "../consensus/validator-set.ts";
+import { cosignature, cosignatureMessage, verifyDetachedCosignature } from "../log/cosignature.ts";
+import { cosignatureTimeSecondsMax } from "../log/limits.ts";
+import { encodeNote } from "../log/note.ts";
+import { checkpointText, cosignerOf, rootKeyOf } from "../receipt/verify-seal.ts";
+import { FieldReader } from "../wire/field-reader.ts";
+import { prepareRootSignature, verifyRootSignature } from "../wire/log-signature.ts";
+import type { SealedCheckpoint } from "./ledger.ts";
+import type { ValidatorKey } from "./validator-key.ts";
+
+/** What a SEAL message carries: CBOR `[seconds, cosignature, root signature]`. */
+export type SealPayload = {
+  readonly timeSeconds: number;
+  /** C2SP cosignature/v1, 64 bytes. */
+  readonly cosignature: Uint8Array;
+  /** RFC 9942, over the bare root; 64 bytes. */
+  readonly rootSignature: Uint8Array;
+};
+
+/** A seal and when it was made. */
+export type TimedSeal = SealedCheckpoint & { readonly at: UnixMillis };
+
+/** The point's head, under the name of its log. */
+export type SealHead = Pick<SealPoint, "size" | "root"> & { readonly origin: string };
+
+/** Signs a head that stands in a durable row; the same row gives the same bytes. */
+export function signSeal(
+  crypto: Pick<CryptoPort, "sha256">,
+  key: ValidatorKey,
+  head: SealHead,
+  timeSeconds: number,
+): Uint8Array {
+  const text = checkpointText(head, head);
+  const point = { algorithm: "EdDSA", point: key.publicKey } as const;
+  const { toBeSigned } = prepareRootSignature(crypto, head, point);
+  return encodeSealPayload({
+    timeSeconds,
+    cosignature: key.sign(cosignatureMessage(text, timeSeconds)),
+    rootSignature: key.sign(toBeSigned),
+  });
+}
+
+/** Whether both signatures are this validator's, over this head. */
+export function verifySealPayload(
+  crypto: CryptoPort,
+  validator: ValidatorEntry,
+  head: SealHead,
+  payload: Uint8Array,
+): boolean {
+  const parsed = parseSealPayload(payload);
+  if (!parsed.ok) return false;
+  const { timeSeconds, cosignature: signature, rootSignature } = parsed.value;
+  const text = checkpointText(head, head);
+  const key = rootKeyOf(validator);
+  return (
+    verifyDetachedCosignature(crypto, cosignerOf(validator), { text, timeSeconds, signature }).ok &&
+    verifyRootSignature(crypto, rootSignature, { ...head, key }).ok
+  );
+}
+
+/** Payloads that were verified, of distinct validators, as a checkpoint with a line for each. */
+export function combineSeals(
+  crypto: Pick<CryptoPort, "sha256">,
+  validators: ValidatorSet,
+  head: SealHead,
+  seals: readonly { readonly validator: number; readonly payload: Uint8Array }[],
+): TimedSeal {
+  assert(seals.length >= validators.quorum, "a quorum seals");
+  const { size, root } = head;
+  const parts = seals
+    .toSorted((a, b) => a.validator - b.validator)
+    .map(({ validator, payload }) => {
+      const parsed = parseSealPayload(payload);
+      assert(parsed.ok, "a payload that was verified parses");
+      const entry = validators.entryOf(validator);
+      const { timeSeconds, cosignature: signature, rootSignature } = parsed.value;
+      const line = cosignature(crypto, cosignerOf(entry), { timeSeconds, signature });
+      const { protectedBytes } = prepareRootSignature(crypto, head, rootKeyOf(entry));
+      return { line, timeSeconds, signature: { protectedBytes, signature: rootSignature } };
+    });
+  const text = checkpointText(head, head);
+  const note = fromUtf8(encodeNote({ text, signatures: parts.map(({ line }) => line) }));
+  const times = parts.map(({ timeSeconds }) => timeSeconds).sort((a, b) => a - b);
+  // At least one honest validator had signed by then.
+  const at = present(times[validators.faults], "time of an honest validator");
+  return {
+    size,
+    root,
+    note: present(note, "a note is text"),
+    signatures: parts.map(({ signature }) => signature),
+    at: unixMillis(at * 1_000),
+  };
+}
+
+export function encodeSealPayload({
+  timeSeconds,
+  cosignature: cosigned,
+  rootSignature,
+}: SealPayload): Uint8Array {
+  return encodeCbor([timeSeconds, cosigned, rootSignature]);
+}
+
+/** Faults: CBOR_*, FIELD_*; no signature is checked. */
+export function parseSealPayload(bytes: Uint8Array): Result<SealPayload, Fault> {
+  const decoded = decodeCbor(bytes, sealPayloadBytesMax);
+  if (!decoded.ok) return decoded;
+  const fields = new FieldReader(decoded.value);
+  return fields.finish({
+    timeSeconds: fields.uint(0, cosignatureTimeSecondsMax),
+    cosignature: fields.fixed(1, 64),
+    rootSignature: fields.fixed(2, 64),
+  });
+}
