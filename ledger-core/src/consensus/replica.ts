@@ -4,21 +4,15 @@
  */
 
 import { assertNever } from "../base/assert.ts";
-import {
-  ownStatus,
-  receiveBlocks,
-  receiveFetch,
-  receiveFinalBlocks,
-  receiveStatus,
-} from "./answering.ts";
+import { ownStatus } from "./answering.ts";
 import type { PendingTransaction } from "./application.ts";
-import { countVote, keepCertificate, receiveCertificate, receiveVote } from "./certifying.ts";
+import { countVote, keepCertificate } from "./certifying.ts";
 import { settleSeal, tryCommit } from "./committing.ts";
-import { verifyEquivocation } from "./equivocation-proof.ts";
 import { fetchItemsMax, transactionBytesMax } from "./limits.ts";
-import type { Fetch, Message, Status } from "./message.ts";
+import type { Fetch, Status } from "./message.ts";
 import { earliest } from "./patience.ts";
 import { tryPropose } from "./proposing.ts";
+import { receiveMessage } from "./receiving.ts";
 import { noWants, ReplicaCore } from "./replica-core.ts";
 import type {
   Moment,
@@ -32,7 +26,7 @@ import type {
 } from "./replica-io.ts";
 import { gossip, hasOutstanding, resendAll } from "./resending.ts";
 import type { View } from "./validator-set.ts";
-import { openLater, receiveProposal, tryFinalize, tryNotarize, tryNullify } from "./voting.ts";
+import { openLater, tryFinalize, tryNotarize, tryNullify } from "./voting.ts";
 
 /** For people, tests and the engine above. */
 export type ReplicaStatus = {
@@ -116,7 +110,7 @@ export class Replica<State> {
         const peer = this.#core.peers[event.from];
         if (peer === undefined || event.from === this.#core.self) return;
         peer.heardAt = this.#core.now;
-        this.#receive(event.from, event.message);
+        receiveMessage(this.#core, event.from, event.message);
         return;
       }
       case "submit":
@@ -179,81 +173,6 @@ export class Replica<State> {
     settleSeal(this.#core, sealing.addOwn(size, payload));
     const { epoch } = this.#core.set;
     if (this.#core.set.size > 1) out.send("all", { type: "seal", epoch, size, payload });
-  }
-
-  #receive(from: number, message: Message): void {
-    const core = this.#core;
-    switch (message.type) {
-      case "propose":
-        if (message.epoch === core.set.epoch) receiveProposal(core, from, message);
-        return;
-      case "vote":
-        if (message.epoch === core.set.epoch) receiveVote(core, from, message.vote);
-        return;
-      case "certificate":
-        if (message.certificate.epoch === core.set.epoch)
-          receiveCertificate(core, from, message.certificate);
-        return;
-      case "fetch-blocks":
-      case "fetch-heights":
-      case "fetch-certificates":
-        receiveFetch(core, from, message);
-        return;
-      case "blocks":
-        receiveBlocks(core, message);
-        return;
-      case "final-blocks":
-        receiveFinalBlocks(core, from, message);
-        return;
-      case "status":
-        receiveStatus(core, from, message);
-        return;
-      case "seal": {
-        if (message.epoch !== core.set.epoch) return;
-        const outcome = core.sealing.add(from, message);
-        if (outcome.type === "wrong") core.misbehaviour(from, "SEAL_SIGNATURE_WRONG");
-        settleSeal(core, outcome);
-        return;
-      }
-      case "sealed": {
-        if (message.epoch !== core.set.epoch) return;
-        const outcome = core.sealing.addAll(message);
-        if (outcome.type === "wrong") core.misbehaviour(from, "SEAL_SIGNATURE_WRONG");
-        settleSeal(core, outcome);
-        return;
-      }
-      case "transactions":
-        this.#hear(from, message.transactions);
-        return;
-      case "equivocation": {
-        const set = { channel: core.config.channel, validators: core.set };
-        const verified = verifyEquivocation(core.ports.crypto, set, message.proof);
-        if (verified.ok) core.offend(verified.value);
-        else core.misbehaviour(from, verified.fault.code);
-        return;
-      }
-      default:
-        assertNever(message);
-    }
-  }
-
-  /** Gossip: what is no transaction is counted, what is known or ordered is passed over. */
-  #hear(from: number, transactions: readonly Uint8Array[]): void {
-    const { ports, pool, tree } = this.#core;
-    const limit = Math.min(transactionBytesMax, this.#core.config.parameters.blockBytesMax);
-    for (const bytes of transactions) {
-      if (bytes.length > limit) {
-        this.#core.misbehaviour(from, "TRANSACTION_TOO_LONG");
-        return;
-      }
-      const id = ports.application.identify(bytes);
-      if (!id.ok) {
-        this.#core.misbehaviour(from, id.fault.code);
-        return;
-      }
-      if (pool.has(id.value) || ports.application.isOrdered(tree.tip.state, id.value)) continue;
-      pool.add({ id: id.value, bytes }, from);
-    }
   }
 
   /** Does all that can be done; each thing may make another possible. */

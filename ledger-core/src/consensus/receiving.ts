@@ -1,0 +1,94 @@
+/** What a peer sent, each kind to the part that knows it. */
+
+import { assertNever } from "../base/assert.ts";
+import { receiveBlocks, receiveFetch, receiveFinalBlocks, receiveStatus } from "./answering.ts";
+import { receiveCertificate, receiveVote } from "./certifying.ts";
+import { settleSeal } from "./committing.ts";
+import { verifyEquivocation } from "./equivocation-proof.ts";
+import { transactionBytesMax } from "./limits.ts";
+import type { Message } from "./message.ts";
+import type { ReplicaCore } from "./replica-core.ts";
+import { receiveProposal } from "./voting.ts";
+
+/** Messages of another epoch are not for this replica. */
+export function receiveMessage<State>(
+  core: ReplicaCore<State>,
+  from: number,
+  message: Message,
+): void {
+  switch (message.type) {
+    case "propose":
+      if (message.epoch === core.set.epoch) receiveProposal(core, from, message);
+      return;
+    case "vote":
+      if (message.epoch === core.set.epoch) receiveVote(core, from, message.vote);
+      return;
+    case "certificate":
+      if (message.certificate.epoch === core.set.epoch)
+        receiveCertificate(core, from, message.certificate);
+      return;
+    case "fetch-blocks":
+    case "fetch-heights":
+    case "fetch-certificates":
+      receiveFetch(core, from, message);
+      return;
+    case "blocks":
+      receiveBlocks(core, message);
+      return;
+    case "final-blocks":
+      receiveFinalBlocks(core, from, message);
+      return;
+    case "status":
+      receiveStatus(core, from, message);
+      return;
+    case "seal": {
+      if (message.epoch !== core.set.epoch) return;
+      const outcome = core.sealing.add(from, message);
+      if (outcome.type === "wrong") core.misbehaviour(from, "SEAL_SIGNATURE_WRONG");
+      settleSeal(core, outcome);
+      return;
+    }
+    case "sealed": {
+      if (message.epoch !== core.set.epoch) return;
+      const outcome = core.sealing.addAll(message);
+      if (outcome.type === "wrong") core.misbehaviour(from, "SEAL_SIGNATURE_WRONG");
+      settleSeal(core, outcome);
+      return;
+    }
+    case "transactions":
+      hearTransactions(core, from, message.transactions);
+      return;
+    case "equivocation": {
+      const set = { channel: core.config.channel, validators: core.set };
+      const verified = verifyEquivocation(core.ports.crypto, set, message.proof);
+      if (verified.ok) core.offend(verified.value);
+      else core.misbehaviour(from, verified.fault.code);
+      return;
+    }
+    default:
+      assertNever(message);
+  }
+}
+
+/** Gossip: what is no transaction is counted, what is known or ordered is passed over. */
+export function hearTransactions<State>(
+  core: ReplicaCore<State>,
+  from: number,
+  transactions: readonly Uint8Array[],
+): void {
+  const { ports, pool, tree } = core;
+  const limit = Math.min(transactionBytesMax, core.config.parameters.blockBytesMax);
+  for (const bytes of transactions) {
+    if (bytes.length > limit) {
+      core.misbehaviour(from, "TRANSACTION_TOO_LONG");
+      return;
+    }
+    const id = ports.application.identify(bytes);
+    if (!id.ok) {
+      core.misbehaviour(from, id.fault.code);
+      return;
+    }
+    if (pool.has(id.value) || ports.application.isOrdered(tree.tip.state, id.value)) continue;
+    pool.add({ id: id.value, bytes }, from);
+  }
+}
