@@ -37,6 +37,8 @@ export type BlockContent = {
   readonly height: number;
   /** The header's, never a local clock. */
   readonly time: UnixMillis;
+  /** The parent header's digest; the channel's id before its first block. */
+  readonly parentDigest: Digest;
   readonly transactions: readonly Uint8Array[];
   /** Present in a boundary block, which carries no transactions. */
   readonly boundary?: NextEpoch;
@@ -75,7 +77,7 @@ export interface Application<State> {
    */
   build(
     parent: State,
-    block: { readonly height: number; readonly time: UnixMillis },
+    block: Pick<BlockContent, "height" | "time" | "parentDigest">,
     candidates: Iterable<PendingTransaction>,
     limits: { readonly transactionsMax: number; readonly bytesMax: number },
   ): Built<State>;

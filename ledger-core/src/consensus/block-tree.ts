@@ -160,8 +160,14 @@ export class BlockTree<State> {
       return;
     }
     const { header, transactions } = node.block;
-    const { height, time, boundary } = header;
-    const content = { height, time, transactions, ...(boundary === undefined ? {} : { boundary }) };
+    const { height, time, parentDigest, boundary } = header;
+    const content = {
+      height,
+      time,
+      parentDigest,
+      transactions,
+      ...(boundary === undefined ? {} : { boundary }),
+    };
     const executed = this.#application.execute(parent.state, content);
     if (!executed.ok) node.invalid = executed.fault.code;
     else if (!sameRoots(executed.value.roots, header)) node.invalid = "BLOCK_ROOTS_WRONG";

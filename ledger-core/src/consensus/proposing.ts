@@ -113,12 +113,21 @@ function parentOf<State>(core: ReplicaCore<State>, chosen: ParentChoice): Parent
   return { height, time, digest: node.digest, state: node.executed.state, view: chosen.view, node };
 }
 
+/** What the application is told of a block beside its transactions. */
+function contentOn<State>(core: ReplicaCore<State>, parent: Parent<State>) {
+  return {
+    height: parent.height + 1,
+    time: timeAfter(core, parent),
+    parentDigest: parent.digest,
+  };
+}
+
 function buildBlock<State>(
   core: ReplicaCore<State>,
   parent: Parent<State>,
 ): { readonly node: () => TreeBlock<State>; readonly isEmpty: boolean } {
   const { pool, config, ports } = core;
-  const content = { height: parent.height + 1, time: timeAfter(core, parent) };
+  const content = contentOn(core, parent);
   const { blockTransactionsMax, blockBytesMax } = config.parameters;
   const limits = { transactionsMax: blockTransactionsMax, bytesMax: blockBytesMax };
   const built = ports.application.build(parent.state, content, pool.values(), limits);
@@ -144,7 +153,7 @@ function boundaryBlock<State>(
   parent: Parent<State>,
   boundary: NextEpoch,
 ): TreeBlock<State> | undefined {
-  const content = { height: parent.height + 1, time: timeAfter(core, parent) };
+  const content = contentOn(core, parent);
   const { application } = core.ports;
   const executed = application.execute(parent.state, { ...content, transactions: [], boundary });
   if (!executed.ok) {

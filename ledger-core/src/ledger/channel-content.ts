@@ -20,6 +20,18 @@ export type Lane = {
   readonly head: TreeHead;
   /** Leaf index of the statement that gave `head`. */
   readonly index: bigint;
+  /** The gateway signed two heads that contradict each other: nothing more of it is ordered. */
+  readonly frozen: boolean;
+};
+
+/** A lane incarnation that was opened once, whether it is open still or not. */
+export type Opening = {
+  readonly incarnation: Uint8Array;
+  readonly gateway: Identifier;
+  /** Of the key that opened it, which signed its heads. */
+  readonly kid: Digest;
+  /** Root of the lane of one leaf: the leaf hash of the lane-open statement. */
+  readonly root: Digest;
 };
 
 /** What a valid transaction does. */
@@ -36,17 +48,9 @@ export type ChannelChange =
 /** What `ChannelState` starts from: nothing for a new channel, else what was stored. */
 export type ChannelContent = {
   readonly lanes: readonly Lane[];
-  /** Every lane incarnation ever opened, closed ones too. */
-  readonly openings: readonly Uint8Array[];
-  /** In the order in which they were ordered; a later entry of a kid replaces the earlier. */
+  readonly openings: readonly Opening[];
+  /** A later entry of a kid replaces the earlier. */
   readonly revocations: readonly RevokedKey[];
-  /** Gateways that signed two inconsistent heads. */
-  readonly frozen: readonly Identifier[];
 };
 
-export const emptyChannel: ChannelContent = {
-  lanes: [],
-  openings: [],
-  revocations: [],
-  frozen: [],
-};
+export const emptyChannel: ChannelContent = { lanes: [], openings: [], revocations: [] };

@@ -9,11 +9,13 @@ import { utf8 } from "../base/bytes.ts";
 import { unixMillis } from "../base/time.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { encodeChannelClaims } from "../wire/channel-claims.ts";
+import type { Identifier } from "../wire/identifier.ts";
 import { parseStatement } from "../wire/statement.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import { emptyChannel } from "./channel-content.ts";
 import { judgeGenesis } from "./channel-genesis.ts";
 import { ChannelState } from "./channel-state.ts";
+import { judgeTransaction } from "./judge-transaction.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { laneSizeMax, ledgerLimits } from "./limits.ts";
 
@@ -24,7 +26,7 @@ async function openChannel(limits: Partial<LedgerLimits> = {}) {
   const opening = await owner.openChannel(createKey("EdDSA").spki.subarray(-32));
   const genesis = judgeGenesis(nodeCrypto, opening);
   if (!genesis.ok) throw new Error(genesis.fault.code);
-  const state = new ChannelState({ crypto: nodeCrypto, genesis: genesis.value }, emptyChannel, {
+  let state = ChannelState.of({ crypto: nodeCrypto, genesis: genesis.value }, emptyChannel, {
     ...ledgerLimits,
     ...limits,
   });
@@ -33,9 +35,10 @@ async function openChannel(limits: Partial<LedgerLimits> = {}) {
   const submit = (transaction: Transaction, time = 1_750_000_000_000): string => {
     const statement = parseStatement(transaction.statement);
     if (!statement.ok) return statement.fault.code;
-    const judged = state.judge(statement.value, transaction, { time: unixMillis(time) });
+    const at = { transaction, time: unixMillis(time) };
+    const judged = judgeTransaction(state, statement.value, at);
     if (!judged.ok) return judged.fault.code;
-    state.apply(judged.value, ++index);
+    state = state.apply(judged.value, ++index);
     return "OK";
   };
   const none = state.revocations.head;
@@ -45,7 +48,10 @@ async function openChannel(limits: Partial<LedgerLimits> = {}) {
     expect(submit(gateway.open(id))).toBe("OK");
     return gateway;
   };
-  return { owner, opening, state, submit, openLane, none, id };
+  const freeze = (gateway: Identifier) => {
+    state = state.freeze(gateway);
+  };
+  return { owner, opening, now: () => state, freeze, submit, openLane, none, id };
 }
 
 describe("any transaction", () => {
@@ -67,9 +73,9 @@ describe("any transaction", () => {
 
 describe("lane-open", () => {
   it("begins a lane at its own statement", async () => {
-    const { state, openLane } = await openChannel();
+    const { now, openLane } = await openChannel();
     const gateway = openLane("a");
-    expect(state.lane(gateway.name)).toMatchObject({
+    expect(now().lane(gateway.name)).toMatchObject({
       head: gateway.lane.head(1),
       index: 1n,
       organisation: site.organisation,
@@ -102,12 +108,12 @@ describe("lane-open", () => {
   });
 
   it("names the last ordered head, and closes the old incarnation for ever", async () => {
-    const { state, submit, openLane, none, id } = await openChannel();
+    const { now, submit, openLane, none, id } = await openChannel();
     const gateway = openLane("a");
     gateway.grow();
     const grown = gateway.head(none, gateway.lane.head(1));
     expect(submit(grown)).toBe("OK");
-    const last = present(state.lane(gateway.name), "lane");
+    const last = present(now().lane(gateway.name), "lane");
     const old = { incarnation: gateway.incarnation, lane: gateway.lane };
     expect(submit(gateway.open(id))).toBe("LANE_INCARNATION_USED");
 
@@ -185,13 +191,13 @@ describe("lane-head", () => {
   });
 
   it("freezes nothing by a size that cannot be compared, and is told apart where it can", async () => {
-    const { state, submit, openLane, none } = await openChannel();
+    const { freeze, submit, openLane, none } = await openChannel();
     const gateway = openLane("a");
     const other = { size: 1n, root: kidOf("other") };
     expect(submit(gateway.sayHead({ head: other, revocations: none }))).toBe(
       "LANE_HEAD_INCONSISTENT",
     );
-    state.freeze(gateway.name);
+    freeze(gateway.name);
     gateway.grow();
     expect(submit(gateway.head(none, gateway.lane.head(1)))).toBe("LANE_FROZEN");
   });
@@ -222,7 +228,7 @@ describe("a revocation", () => {
   });
 
   it("is made worse and never better", async () => {
-    const { owner, state, submit } = await openChannel();
+    const { owner, now, submit } = await openChannel();
     const x = kidOf("x");
     expect(submit(owner.revoke(x, { since: 50 }))).toBe("OK");
     expect(submit(owner.revoke(x, { since: 40 }))).toBe("KEY_REVOKED");
@@ -230,15 +236,15 @@ describe("a revocation", () => {
     expect(submit(owner.revoke(x, { reason: "compromised", since: 60 }))).toBe("KEY_REVOKED");
     expect(submit(owner.revoke(x, { reason: "compromised", since: 30 }))).toBe("OK");
     expect(submit(owner.revoke(x, { since: 1 }))).toBe("KEY_REVOKED");
-    expect(state.revocations.entries).toEqual([{ kid: x, reason: 1, since: 30n }]);
+    expect(now().revocations.entries).toEqual([{ kid: x, reason: 1, since: 30n }]);
   });
 
   it("of a gateway's own key stops its lane", async () => {
-    const { owner, state, submit, openLane, id } = await openChannel();
+    const { owner, now, submit, openLane, id } = await openChannel();
     const gateway = openLane("a");
     expect(submit(owner.revoke(gateway.kid))).toBe("OK");
     gateway.grow();
-    const head = gateway.head(state.revocations.head, gateway.lane.head(1));
+    const head = gateway.head(now().revocations.head, gateway.lane.head(1));
     expect(submit(head)).toBe("LANE_KEY_REVOKED");
     const { incarnation } = gateway;
     const predecessor = { incarnation, head: gateway.lane.head(1) };

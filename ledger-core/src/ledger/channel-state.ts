@@ -1,273 +1,189 @@
 /**
- * The state of a channel and the validity of what changes it. Pure: validity is a function of the
- * parent state, the transaction and the header's time, so every validator comes to the same end.
+ * The state of a channel, as an immutable value: a change makes a new state and leaves the old one as it
+ * was, so that several blocks may follow one parent. Pure.
  */
 
 import { assertNever, present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
-import { equal, toHex } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
+import type { CborValue } from "../base/cbor.ts";
+import { encodeCbor } from "../base/cbor.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
-import type { Result } from "../base/result.ts";
-import { err, ok } from "../base/result.ts";
-import type { UnixMillis } from "../base/time.ts";
-import { verifyConsistency } from "../log/consistency-proof.ts";
 import type { TreeHasher } from "../log/leaf-hash.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
-import { verifyGateway } from "../receipt/verify-gateway.ts";
-import type { RevocationReason } from "../wire/channel-claims.ts";
-import { parseChannelClaims, revocationReasons } from "../wire/channel-claims.ts";
-import type { TreeHead } from "../wire/device-claims.ts";
-import type { LaneOpenClaims } from "../wire/gateway-claims.ts";
-import { parseGatewayClaims } from "../wire/gateway-claims.ts";
+import type { TrustPolicy } from "../receipt/trust-policy.ts";
 import type { Identifier } from "../wire/identifier.ts";
-import type { RevokedKey } from "../wire/revocation-list.ts";
-import type { ParsedStatement } from "../wire/statement.ts";
-import { verifyStatement } from "../wire/statement.ts";
-import type { Transaction } from "../wire/transaction.ts";
-import type { ChannelChange, ChannelContent, Lane } from "./channel-content.ts";
+import type { ChannelChange, ChannelContent, Lane, Opening } from "./channel-content.ts";
 import { emptyChannel } from "./channel-content.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { ledgerLimits } from "./limits.ts";
+import type { MerkleMapKind } from "./merkle-map.ts";
+import { MerkleMap, merkleMapKind } from "./merkle-map.ts";
 import { RevocationTree } from "./revocation-tree.ts";
-import type { TransactionFault } from "./transaction-fault.ts";
+import { StatementMemory } from "./statement-memory.ts";
 
-/** `judge` decides and changes nothing, `apply` changes and decides nothing. */
-export class ChannelState {
+/** What is the same in every state of a channel. */
+export type ChannelContext = {
+  readonly crypto: CryptoPort;
   readonly genesis: ChannelGenesis;
-  readonly #crypto: CryptoPort;
-  readonly #hasher: TreeHasher;
-  readonly #limits: LedgerLimits;
-  readonly #lanes: Map<Identifier, Lane>;
-  readonly #openings: Set<string>;
-  readonly #frozen: Set<Identifier>;
-  #revocations: RevocationTree;
+  readonly limits: LedgerLimits;
+  readonly hasher: TreeHasher;
+  readonly memory: StatementMemory;
+};
 
-  constructor(
+/** The sections of a state. */
+type ChannelParts = {
+  readonly lanes: MerkleMap<Lane>;
+  readonly openings: MerkleMap<Opening>;
+  readonly revocations: RevocationTree;
+  readonly frozenCount: number;
+};
+
+export class ChannelState {
+  readonly context: ChannelContext;
+  readonly #parts: ChannelParts;
+  #root: Digest | undefined;
+
+  private constructor(context: ChannelContext, parts: ChannelParts) {
+    this.context = context;
+    this.#parts = parts;
+  }
+
+  static of(
     { crypto, genesis }: { readonly crypto: CryptoPort; readonly genesis: ChannelGenesis },
     content: ChannelContent = emptyChannel,
     limits: LedgerLimits = ledgerLimits,
-  ) {
-    this.genesis = genesis;
-    this.#crypto = crypto;
-    this.#hasher = treeHasher((bytes) => crypto.sha256(bytes));
-    this.#limits = limits;
-    this.#lanes = new Map(content.lanes.map((lane) => [lane.gateway, lane]));
-    this.#openings = new Set(content.openings.map(toHex));
-    this.#frozen = new Set(content.frozen);
-    this.#revocations = RevocationTree.of(this.#hasher, content.revocations);
+  ): ChannelState {
+    const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
+    const hasher = treeHasher(sha256);
+    const { lanes, openings } = kindsOf(sha256);
+    return new ChannelState(
+      { crypto, genesis, limits, hasher, memory: new StatementMemory(crypto) },
+      {
+        lanes: MerkleMap.of(
+          lanes,
+          content.lanes.map((lane) => [lane.gateway, lane]),
+        ),
+        openings: MerkleMap.of(
+          openings,
+          content.openings.map((opening) => [toHex(opening.incarnation), opening]),
+        ),
+        revocations: RevocationTree.of(hasher, content.revocations),
+        frozenCount: content.lanes.filter(({ frozen }) => frozen).length,
+      },
+    );
   }
 
-  get lanes(): readonly Lane[] {
-    return [...this.#lanes.values()];
+  get genesis(): ChannelGenesis {
+    return this.context.genesis;
+  }
+
+  /** The members as they are now. */
+  get trust(): TrustPolicy {
+    return this.context.genesis.policy;
+  }
+
+  get lanes(): MerkleMap<Lane> {
+    return this.#parts.lanes;
   }
 
   lane(gateway: Identifier): Lane | undefined {
-    return this.#lanes.get(gateway);
+    return this.#parts.lanes.get(gateway);
   }
 
-  isFrozen(gateway: Identifier): boolean {
-    return this.#frozen.has(gateway);
+  get openings(): MerkleMap<Opening> {
+    return this.#parts.openings;
   }
 
+  /** Lanes of gateways that contradicted themselves. */
   get frozenCount(): number {
-    return this.#frozen.size;
+    return this.#parts.frozenCount;
   }
 
   get revocations(): RevocationTree {
-    return this.#revocations;
+    return this.#parts.revocations;
+  }
+
+  /** The state after a transaction that `judgeTransaction` accepted in this one. */
+  apply(change: ChannelChange, index: bigint): ChannelState {
+    const { lanes, openings, revocations } = this.#parts;
+    switch (change.type) {
+      case "lane-opened": {
+        const { lane } = change;
+        const { gateway, incarnation, kid } = lane;
+        const opening = { incarnation, gateway, kid, root: lane.head.root };
+        return this.#with({
+          lanes: lanes.with(gateway, { ...lane, index }),
+          openings: openings.with(toHex(incarnation), opening),
+        });
+      }
+      case "lane-grown": {
+        const lane = present(lanes.get(change.gateway), "lane that grew");
+        return this.#with({
+          lanes: lanes.with(change.gateway, { ...lane, head: change.head, index }),
+        });
+      }
+      case "key-revoked":
+        return this.#with({ revocations: revocations.with(change.revoked) });
+      default:
+        return assertNever(change);
+    }
+  }
+
+  /** From two inconsistent heads on nothing more of this gateway is ordered. */
+  freeze(gateway: Identifier): ChannelState {
+    const { lanes, frozenCount } = this.#parts;
+    const lane = present(lanes.get(gateway), "lane to freeze");
+    if (lane.frozen) return this;
+    return this.#with({
+      lanes: lanes.with(gateway, { ...lane, frozen: true }),
+      frozenCount: frozenCount + 1,
+    });
   }
 
   /**
-   * Judges a transaction against this state.
-   *
-   * @param statement the transaction's statement, parsed.
-   * @param time the header's, never a local clock.
-   * Faults: {@link TransactionFault}.
+   * Commits to everything in the state and to nothing of how it came about: a state that was loaded has
+   * the root of the one that was stored. SHA-256 over the sections' sizes and roots (DESIGN.md 19).
    */
-  judge(
-    statement: ParsedStatement,
-    transaction: Transaction,
-    { time }: { readonly time: UnixMillis },
-  ): Result<ChannelChange, TransactionFault> {
-    const { type, channel, subject } = statement.header;
-    if (channel !== this.genesis.identity.channel)
-      return err({ code: "TRANSACTION_OTHER_CHANNEL", channel });
-    switch (type) {
-      case "lane-open":
-        if (subject !== "lane") return err({ code: "TRANSACTION_SUBJECT_WRONG", subject });
-        return this.#judgeLaneOpen(statement, transaction, time);
-      case "lane-head":
-        if (subject !== "lane") return err({ code: "TRANSACTION_SUBJECT_WRONG", subject });
-        return this.#judgeLaneHead(statement, transaction);
-      case "device":
-        if (subject !== "channel") return err({ code: "TRANSACTION_SUBJECT_WRONG", subject });
-        return this.#judgeRevocation(statement);
-      case "channel-open":
-        return err({ code: "CHANNEL_ALREADY_OPEN" });
-      case "bundle":
-      case "gap":
-      case "start":
-      case "heartbeat":
-      case "rejection":
-        return err({ code: "TRANSACTION_TYPE_REFUSED", type });
-      default:
-        return assertNever(type);
-    }
+  root(): Digest {
+    this.#root ??= this.context.crypto.sha256(encodeCbor(this.#commitment()));
+    return this.#root;
   }
 
-  /** Makes the change of a transaction that `judge` accepted in this state. */
-  apply(change: ChannelChange, index: bigint): void {
-    switch (change.type) {
-      case "lane-opened":
-        this.#lanes.set(change.lane.gateway, { ...change.lane, index });
-        this.#openings.add(toHex(change.lane.incarnation));
-        return;
-      case "lane-grown": {
-        const lane = present(this.#lanes.get(change.gateway), "lane that grew");
-        this.#lanes.set(change.gateway, { ...lane, head: change.head, index });
-        return;
-      }
-      case "key-revoked":
-        this.#revocations = this.#revocations.with(change.revoked);
-        return;
-      default:
-        assertNever(change);
-    }
+  #commitment(): CborValue {
+    const { lanes, openings, revocations } = this.#parts;
+    const list = revocations.head;
+    return [
+      "tamga/state/1",
+      this.genesis.identity.id,
+      [lanes.size, lanes.root()],
+      [openings.size, openings.root()],
+      [list.size, list.root],
+    ];
   }
 
-  /** From LANE_HEAD_INCONSISTENT on nothing more of this gateway is ordered. */
-  freeze(gateway: Identifier): void {
-    this.#frozen.add(gateway);
-  }
-
-  #judgeLaneOpen(
-    statement: ParsedStatement,
-    transaction: Transaction,
-    at: UnixMillis,
-  ): Result<ChannelChange, TransactionFault> {
-    const { issuer: gateway, kid } = statement.header;
-    const parsed = parseGatewayClaims("lane-open", statement.claims);
-    if (!parsed.ok) return parsed;
-    const claims = parsed.value;
-    const chain = transaction.certificates;
-    const verified = verifyGateway(this.#crypto, this.genesis.policy, { gateway, chain, at });
-    if (!verified.ok) return verified;
-    const { key, organisation, validityNotes } = verified.value;
-    const signed = verifyStatement(this.#crypto, statement, key);
-    if (!signed.ok) return signed;
-    const fault = this.#judgeOpening(claims, { gateway, organisation, kid });
-    if (fault !== undefined) return err(fault);
-    const head = { size: 1n, root: this.#hasher.leaf(transaction.statement) };
-    const lane = {
-      gateway,
-      organisation,
-      key,
-      kid,
-      certificate: present(chain[0], "the gateway's certificate"),
-      incarnation: claims.incarnation,
-      head,
-    };
-    return ok({ type: "lane-opened", lane, validityNotes });
-  }
-
-  #judgeOpening(
-    claims: LaneOpenClaims,
-    by: { readonly gateway: Identifier; readonly organisation: Identifier; readonly kid: Digest },
-  ): TransactionFault | undefined {
-    const { lanesMax, laneOpeningsMax } = this.#limits;
-    if (!equal(claims.channelId, this.genesis.identity.id))
-      return { code: "LANE_OPEN_OTHER_CHANNEL" };
-    if (this.isFrozen(by.gateway)) return { code: "LANE_FROZEN" };
-    if (this.#revocations.find(by.kid) !== undefined) return { code: "LANE_KEY_REVOKED" };
-    if (this.#openings.has(toHex(claims.incarnation))) return { code: "LANE_INCARNATION_USED" };
-    if (this.#openings.size >= laneOpeningsMax)
-      return { code: "LANE_OPENINGS_FULL", limit: laneOpeningsMax };
-    const { predecessor } = claims;
-    const lane = this.#lanes.get(by.gateway);
-    if (lane === undefined) {
-      if (this.#lanes.size >= lanesMax) return { code: "LANES_FULL", limit: lanesMax };
-      // A channel that was opened anew cannot know what its predecessor ordered last.
-      const unknowable = this.genesis.claims.predecessor !== undefined;
-      return predecessor === undefined || unknowable
-        ? undefined
-        : { code: "LANE_PREDECESSOR_MISMATCH" };
-    }
-    if (lane.organisation !== by.organisation) return { code: "LANE_OTHER_ORGANISATION" };
-    const names =
-      predecessor !== undefined &&
-      equal(predecessor.incarnation, lane.incarnation) &&
-      sameHead(predecessor.head, lane.head);
-    return names ? undefined : { code: "LANE_PREDECESSOR_MISMATCH", head: lane.head };
-  }
-
-  #judgeLaneHead(
-    statement: ParsedStatement,
-    transaction: Transaction,
-  ): Result<ChannelChange, TransactionFault> {
-    const { issuer: gateway } = statement.header;
-    const lane = this.#lanes.get(gateway);
-    if (lane === undefined) return err({ code: "LANE_UNKNOWN" });
-    const signed = verifyStatement(this.#crypto, statement, lane.key);
-    if (!signed.ok) return signed;
-    const parsed = parseGatewayClaims("lane-head", statement.claims);
-    if (!parsed.ok) return parsed;
-    const { incarnation, head, revocations } = parsed.value;
-    if (this.isFrozen(gateway)) return err({ code: "LANE_FROZEN" });
-    if (this.#revocations.find(lane.kid) !== undefined) return err({ code: "LANE_KEY_REVOKED" });
-    if (!equal(incarnation, lane.incarnation)) return err({ code: "LANE_INCARNATION_NOT_OPEN" });
-    if (head.size > this.#limits.laneSizeMax)
-      return err({ code: "LANE_HEAD_TOO_LARGE", limit: this.#limits.laneSizeMax });
-    if (head.size === lane.head.size && !equal(head.root, lane.head.root))
-      return err({ code: "LANE_HEAD_INCONSISTENT", head: lane.head });
-    if (head.size <= lane.head.size)
-      return err({ code: "LANE_HEAD_NOT_GROWN", size: head.size, last: lane.head.size });
-    const current = this.#revocations.head;
-    if (!sameHead(revocations, current))
-      return err({ code: "LANE_HEAD_STALE_REVOCATIONS", current });
-    const consistent = verifyConsistency(this.#hasher, {
-      size1: lane.head.size,
-      size2: head.size,
-      root1: lane.head.root,
-      root2: head.root,
-      path: transaction.consistency,
-    });
-    if (!consistent.ok)
-      return err({ code: "LANE_HEAD_PROOF_WRONG", cause: consistent.fault, last: lane.head });
-    return ok({ type: "lane-grown", gateway, head });
-  }
-
-  #judgeRevocation(statement: ParsedStatement): Result<ChannelChange, TransactionFault> {
-    const { issuer } = statement.header;
-    const cas = this.genesis.policy.trustedCas.filter((ca) => ca.name === issuer);
-    if (cas.length === 0) return err({ code: "ORGANISATION_UNKNOWN", name: issuer });
-    if (!cas.some((ca) => verifyStatement(this.#crypto, statement, ca.certificate.publicKey).ok))
-      return err({ code: "SIGNATURE_WRONG" });
-    const parsed = parseChannelClaims("device", statement.claims);
-    if (!parsed.ok) return parsed;
-    const { device, kid, reason, since } = parsed.value;
-    const revoked = { kid, reason: revocationReasons.indexOf(reason), since: BigInt(since) };
-    const known = this.#revocations.find(kid);
-    if (known !== undefined && !worsens(revoked, known))
-      return err({ code: "KEY_REVOKED", revoked: known });
-    const { revocationsMax } = this.#limits;
-    if (known === undefined && this.#revocations.entries.length >= revocationsMax)
-      return err({ code: "REVOCATIONS_FULL", limit: revocationsMax });
-    return ok({ type: "key-revoked", device, revoked });
+  #with(parts: Partial<ChannelParts>): ChannelState {
+    return new ChannelState(this.context, { ...this.#parts, ...parts });
   }
 }
 
-/**
- * A revocation may be made worse and never better: a retired key turns out to be compromised, or
- * compromised since an earlier time.
- */
-function worsens(next: RevokedKey, known: RevokedKey): boolean {
-  if (next.reason !== compromised) return false;
-  return known.reason !== compromised || next.since < known.since;
-}
-
-const compromised = revocationReasons.indexOf("compromised" satisfies RevocationReason);
-
-function sameHead(a: TreeHead, b: TreeHead): boolean {
-  return a.size === b.size && equal(a.root, b.root);
+/** By what each entry of a section is committed to. */
+function kindsOf(sha256: (bytes: Uint8Array) => Digest): {
+  readonly lanes: MerkleMapKind<Lane>;
+  readonly openings: MerkleMapKind<Opening>;
+} {
+  return {
+    // The certificate's key is what counts, and its thumbprint is there.
+    lanes: merkleMapKind(sha256, (lane) => [
+      lane.organisation,
+      lane.kid,
+      lane.incarnation,
+      lane.head.size,
+      lane.head.root,
+      lane.index,
+      lane.frozen,
+    ]),
+    openings: merkleMapKind(sha256, ({ gateway, kid, root }) => [gateway, kid, root]),
+  };
 }

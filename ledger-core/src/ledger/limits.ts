@@ -19,6 +19,12 @@ export const transactionsPerBlockMax = 500;
 /** Milliseconds that a block waits for more transactions after its first. */
 export const blockWaitMs = 2;
 
+/** Transactions that a node has read and keeps, and bytes of them together: as its mempool holds. */
+export const transactionsKeptMax = 16_384;
+export const transactionBytesKeptMax = 67_108_864;
+/** Answers to signature checks that a node remembers; one has about 100 bytes. */
+export const verificationsKeptMax = 65_536;
+
 /** The limits that are part of a channel's validity: every validator has the same. */
 export type LedgerLimits = {
   readonly lanesMax: number;

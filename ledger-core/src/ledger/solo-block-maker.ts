@@ -9,6 +9,7 @@ import type { Clock } from "../daemon/system-clock.ts";
 import type { Submission } from "./block-queue.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { ChannelState } from "./channel-state.ts";
+import { judgeTransaction } from "./judge-transaction.ts";
 import type { OwnSeal, SealSigner } from "./seal-signer.ts";
 import type { OrderedTransaction, SqliteChannel } from "./sqlite-channel.ts";
 
@@ -35,7 +36,7 @@ export class SoloBlockMaker {
     this.#signer = signer;
     this.#clock = clock;
     this.#genesis = genesis;
-    this.#state = store.loadState(genesis);
+    this.#state = store.loadState(genesis).channel;
   }
 
   get state(): ChannelState {
@@ -101,7 +102,7 @@ export class SoloBlockMaker {
   /** The tables are the truth: what was changed in memory alone is taken back from them. */
   #takeBack(): void {
     try {
-      this.#state = this.#store.loadState(this.#genesis);
+      this.#state = this.#store.loadState(this.#genesis).channel;
     } catch (error) {
       this.#failure = { error };
       throw error;
@@ -121,18 +122,18 @@ export class SoloBlockMaker {
         answers.push(() => settle(ok({ index: known })));
         continue;
       }
-      const judged = this.#state.judge(statement, transaction, { time });
+      const judged = judgeTransaction(this.#state, statement, { transaction, time });
       if (!judged.ok) {
         if (judged.fault.code === "LANE_HEAD_INCONSISTENT") {
           this.#store.rows.putFrozen(statement.header.issuer, transaction.statement);
-          this.#state.freeze(statement.header.issuer);
+          this.#state = this.#state.freeze(statement.header.issuer);
         }
         answers.push(() => settle(judged));
         continue;
       }
       const index = first + BigInt(block.size);
       block.set(toHex(identity), { identity, transaction, change: judged.value, index });
-      this.#state.apply(judged.value, index);
+      this.#state = this.#state.apply(judged.value, index);
       answers.push(() => settle(ok({ index })));
     }
     if (block.size > 0) {

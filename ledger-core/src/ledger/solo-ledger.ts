@@ -138,8 +138,8 @@ export class SoloLedger implements Ledger {
   lane(gateway: Identifier): OrderedLane | undefined {
     const lane = this.#maker.state.lane(gateway);
     if (lane === undefined) return undefined;
-    const { incarnation, head, index } = lane;
-    return { incarnation, head, index, frozen: this.#maker.state.isFrozen(gateway) };
+    const { incarnation, head, index, frozen } = lane;
+    return { incarnation, head, index, frozen };
   }
 
   revocations(asOf?: bigint): RevocationList {
@@ -168,7 +168,7 @@ export class SoloLedger implements Ledger {
       sealedSize: Number(sealed?.size ?? 0n),
       ...(sealed === undefined ? {} : { sealedAt: sealed.at }),
       pendingTransactions: this.#queue.pending,
-      lanes: this.#maker.state.lanes.length,
+      lanes: this.#maker.state.lanes.size,
       frozenLanes: this.#maker.state.frozenCount,
       revokedKeys: this.#maker.state.revocations.entries.length,
     };

@@ -19,7 +19,7 @@ import { certificateBytesMax, validatorsMax } from "../wire/limits.ts";
 import type { RevokedKey } from "../wire/revocation-list.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import { transactionBytesMax } from "../wire/transaction.ts";
-import type { Lane } from "./channel-content.ts";
+import type { Lane, Opening } from "./channel-content.ts";
 
 /** A block's place in the log, and its header's time. */
 export type BlockRow = {
@@ -43,6 +43,9 @@ const schema = `
   ) STRICT;
   CREATE TABLE IF NOT EXISTS channel_opening (
     incarnation BLOB PRIMARY KEY, idx INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS channel_opened_lane (
+    idx INTEGER PRIMARY KEY, incarnation BLOB NOT NULL, gateway TEXT NOT NULL, kid BLOB NOT NULL,
+    root BLOB NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS channel_revocation (
     idx INTEGER PRIMARY KEY, kid BLOB NOT NULL, reason INTEGER NOT NULL, since INTEGER NOT NULL
   ) STRICT;
@@ -105,10 +108,20 @@ function stateRows(db: Database.Database) {
   const moveLane = db.prepare<[bigint, Uint8Array, number, string]>(
     "UPDATE channel_lane SET size = ?, root = ?, idx = ? WHERE gateway = ?",
   );
-  const lanes = db.prepare<[], LaneColumns>("SELECT * FROM channel_lane ORDER BY gateway");
-  const putOpening = db.prepare<[Uint8Array, number]>("INSERT INTO channel_opening VALUES (?, ?)");
-  const openings = db
-    .prepare<[], Uint8Array>("SELECT incarnation FROM channel_opening ORDER BY idx")
+  const lanes = db.prepare<[], LaneColumns>(
+    `SELECT *, EXISTS (SELECT 1 FROM channel_frozen f WHERE f.gateway = l.gateway) AS frozen
+      FROM channel_lane l ORDER BY gateway`,
+  );
+  const putOpening = db.prepare<[number, Uint8Array, string, Uint8Array, Uint8Array]>(
+    "INSERT INTO channel_opened_lane VALUES (?, ?, ?, ?, ?)",
+  );
+  const openings = db.prepare<[], OpeningColumns>(
+    "SELECT incarnation, gateway, kid, root FROM channel_opened_lane ORDER BY idx",
+  );
+  const bareOpenings = db
+    .prepare<[], number>(
+      "SELECT idx FROM channel_opening WHERE idx NOT IN (SELECT idx FROM channel_opened_lane)",
+    )
     .pluck();
   const putRevocation = db.prepare<[number, Uint8Array, number, bigint]>(
     "INSERT INTO channel_revocation VALUES (?, ?, ?, ?)",
@@ -119,9 +132,8 @@ function stateRows(db: Database.Database) {
   const putFrozen = db.prepare<[string, Uint8Array]>(
     "INSERT OR IGNORE INTO channel_frozen VALUES (?, ?)",
   );
-  const frozen = db.prepare<[], string>("SELECT gateway FROM channel_frozen").pluck();
   return {
-    putLane(lane: Lane) {
+    putLane(lane: Omit<Lane, "frozen">) {
       const { gateway, organisation, certificate, incarnation, head, index } = lane;
       putLane.run(gateway, organisation, certificate, incarnation, head.size, head.root, index);
     },
@@ -130,8 +142,18 @@ function stateRows(db: Database.Database) {
       assert(changes === 1, "the lane that grew is stored");
     },
     lanes: (crypto: CryptoPort) => lanes.all().map((row) => laneOf(crypto, row)),
-    putOpening: (incarnation: Uint8Array, index: number) => void putOpening.run(incarnation, index),
-    openings: () => openings.all().map(plain),
+    putOpening({ incarnation, gateway, kid, root }: Opening, index: number) {
+      putOpening.run(index, incarnation, gateway, kid, root);
+    },
+    openings: (): Opening[] =>
+      openings.all().map(({ incarnation, gateway, kid, root }) => ({
+        incarnation: plain(incarnation),
+        gateway: identifierOf(gateway),
+        kid: digestOf(kid),
+        root: digestOf(root),
+      })),
+    /** Leaf indices of openings of which an older release kept the incarnation alone. */
+    bareOpenings: (): number[] => bareOpenings.all(),
     putRevocation(key: RevokedKey, index: number) {
       putRevocation.run(index, key.kid, key.reason, key.since);
     },
@@ -145,7 +167,6 @@ function stateRows(db: Database.Database) {
     /** Keeps the statement that contradicts what was ordered: it is the evidence. */
     putFrozen: (gateway: Identifier, statement: Uint8Array) =>
       void putFrozen.run(gateway, statement),
-    frozen: () => frozen.all().map(identifierOf),
   };
 }
 
@@ -158,6 +179,13 @@ type LaneColumns = {
   readonly size: number;
   readonly root: Uint8Array;
   readonly idx: number;
+  readonly frozen: number;
+};
+type OpeningColumns = {
+  readonly incarnation: Uint8Array;
+  readonly gateway: string;
+  readonly kid: Uint8Array;
+  readonly root: Uint8Array;
 };
 type RevocationColumns = {
   readonly kid: Uint8Array;
@@ -183,6 +211,7 @@ function laneOf(crypto: CryptoPort, row: LaneColumns): Lane {
     incarnation: plain(row.incarnation),
     head: { size: BigInt(row.size), root: digestOf(row.root) },
     index: BigInt(row.idx),
+    frozen: row.frozen === 1,
   };
 }
 

@@ -1,12 +1,15 @@
 /** A channel in SQLite: its log, its blocks, the state they led to, and the newest seal. */
 
 import type Database from "better-sqlite3";
-import { assert, assertNever } from "../base/assert.ts";
+import { assert, assertNever, present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
+import { equal, fromHex, parseDigest } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import type { UnixMillis } from "../base/time.ts";
+import { CompactRange } from "../log/compact-range.ts";
 import { identityOf } from "../wire/cose.ts";
+import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import type { RevokedKey } from "../wire/revocation-list.ts";
 import type { ParsedStatement } from "../wire/statement.ts";
 import { parseStatement } from "../wire/statement.ts";
@@ -15,6 +18,8 @@ import type { ChannelChange, ChannelContent } from "./channel-content.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import { judgeGenesis } from "./channel-genesis.ts";
 import { ChannelState } from "./channel-state.ts";
+import { judgeTransaction } from "./judge-transaction.ts";
+import type { LedgerState, OrderedHistory } from "./ledger-state.ts";
 import type { ChannelRows } from "./sqlite-channel-rows.ts";
 import { openChannelRows } from "./sqlite-channel-rows.ts";
 import { SqliteLog } from "./sqlite-log.ts";
@@ -50,6 +55,7 @@ export class SqliteChannel {
     const last = channel.rows.lastBlock();
     const blocksEnd = last === undefined ? 0 : last.first + last.count;
     if (blocksEnd !== channel.log.size) throw corrupt("its blocks and its log end apart");
+    db.transaction(() => channel.#completeOpenings())();
     return channel;
   }
 
@@ -97,9 +103,30 @@ export class SqliteChannel {
     return judged.value;
   }
 
-  /** The state as the last block left it. */
-  loadState(genesis: ChannelGenesis): ChannelState {
-    return new ChannelState({ crypto: this.#crypto, genesis }, this.#content(this.log.size));
+  /** The state as the last block left it. Signatures will be checked by the port that `open` was given. */
+  loadState(genesis: ChannelGenesis): LedgerState {
+    const { size, hasher } = this.log;
+    return {
+      channel: ChannelState.of({ crypto: this.#crypto, genesis }, this.#content(size)),
+      log: CompactRange.fromNodes(hasher, size, this.log.nodeReader()),
+      epochStart: genesis.identity.id,
+      applied: [],
+      recent: undefined,
+    };
+  }
+
+  /** What is final and stored, for the application that executes on top of it. */
+  get history(): OrderedHistory {
+    const { rows, log } = this;
+    return {
+      isOrdered(id) {
+        const identity = parseDigest(present(fromHex(id), "identity in hexadecimal"));
+        return identity.ok && rows.indexOf(identity.value) !== undefined;
+      },
+      get size() {
+        return log.size;
+      },
+    };
   }
 
   /** The revoked keys, in order, up to and without leaf `end`. */
@@ -116,40 +143,37 @@ export class SqliteChannel {
   verifyAll(): void {
     this.log.verifyAll();
     const genesis = this.genesis();
-    const state = new ChannelState({ crypto: this.#crypto, genesis });
+    let state = ChannelState.of({ crypto: this.#crypto, genesis });
     for (const { first, count, time } of this.rows.blocks()) {
       for (let index = Math.max(first, 1); index < first + count; index++)
-        this.#replay(state, index, time);
+        state = this.#replay(state, index, time);
     }
-    const stored = this.loadState(genesis);
-    const summary = (of: ChannelState) =>
-      JSON.stringify([
-        of.lanes
-          .map((lane) => [lane.gateway, lane.index, lane.head.size, ...lane.head.root].join())
-          .sort(),
-        ...of.revocations.head.root,
-      ]);
-    if (summary(stored) !== summary(state)) throw corrupt("its state is not what its log led to");
+    // A lane that an older release froze left no transaction.
+    const stored = this.loadState(genesis).channel;
+    for (const lane of stored.lanes.values()) if (lane.frozen) state = state.freeze(lane.gateway);
+    if (!equal(stored.root(), state.root())) throw corrupt("its state is not what its log led to");
   }
 
-  #replay(state: ChannelState, index: number, time: UnixMillis): void {
+  #replay(state: ChannelState, index: number, time: UnixMillis): ChannelState {
     const transaction = this.transaction(index);
     if (transaction === undefined) throw corrupt("a transaction is gone");
     const statement = parseStatement(transaction.statement);
     if (!statement.ok) throw corrupt(`leaf ${index} is malformed (${statement.fault.code})`);
     if (this.rows.indexOf(statementIdentity(this.#crypto, statement.value)) !== index)
       throw corrupt(`leaf ${index} is not found by its identity`);
-    const change = state.judge(statement.value, transaction, { time });
+    const change = judgeTransaction(state, statement.value, { transaction, time });
     if (!change.ok) throw corrupt(`leaf ${index} was not valid (${change.fault.code})`);
-    state.apply(change.value, BigInt(index));
+    return state.apply(change.value, BigInt(index));
   }
 
   #putChange(change: ChannelChange, index: number): void {
     switch (change.type) {
-      case "lane-opened":
+      case "lane-opened": {
+        const { incarnation, gateway, kid, head } = change.lane;
         this.rows.putLane({ ...change.lane, index: BigInt(index) });
-        this.rows.putOpening(change.lane.incarnation, index);
+        this.rows.putOpening({ incarnation, gateway, kid, root: head.root }, index);
         return;
+      }
       case "lane-grown":
         this.rows.moveLane(change.gateway, { head: change.head, index });
         return;
@@ -161,12 +185,26 @@ export class SqliteChannel {
     }
   }
 
+  /** Reads out of the log what an older release did not keep of its lane-open statements. */
+  #completeOpenings(): void {
+    for (const index of this.rows.bareOpenings()) {
+      const statement = parseStatement(present(this.log.entry(index), "an opening's leaf"));
+      const claims = statement.ok
+        ? parseGatewayClaims("lane-open", statement.value.claims)
+        : statement;
+      if (!statement.ok || !claims.ok) throw corrupt(`leaf ${index} does not open a lane`);
+      const { issuer: gateway, kid } = statement.value.header;
+      const { incarnation } = claims.value;
+      const root = this.log.leafHash(index);
+      this.rows.putOpening({ incarnation, gateway, kid, root }, index);
+    }
+  }
+
   #content(end: number): ChannelContent {
     return {
       lanes: this.rows.lanes(this.#crypto),
       openings: this.rows.openings(),
       revocations: this.rows.revocationsBefore(end),
-      frozen: this.rows.frozen(),
     };
   }
 }
