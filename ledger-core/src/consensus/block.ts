@@ -9,6 +9,7 @@ import { FieldReader } from "../base/field-reader.ts";
 import type { Result } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import type { NextEpoch, StateRoots } from "./application.ts";
+import { validatorsValue } from "./approval.ts";
 import type { EquivocationProof } from "./equivocation-proof.ts";
 import { encodeEquivocation, parseEquivocation } from "./equivocation-proof.ts";
 import {
@@ -148,7 +149,7 @@ function readHeader(fields: FieldReader): Header {
 /** CBOR `[[[name, organisation, key] …], previous, [[index, signature] …]]`. */
 export function nextEpochValue({ validators, previous, approvals }: NextEpoch): CborValue {
   return [
-    validators.map(({ name, organisation, publicKey }) => [name, organisation, publicKey]),
+    validatorsValue(validators),
     previous,
     approvals.map(({ index, signature }) => [index, signature]),
   ];
