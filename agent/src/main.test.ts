@@ -20,6 +20,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { answerRequest } from "../../test/support/answer-request.ts";
 import { EnrolledDevice } from "../../test/support/enrolled-device.ts";
 import { ScriptedGateway } from "../../test/support/scripted-gateway.ts";
+import { soon } from "../../test/support/soon.ts";
 import { SyntheticChannel } from "../../test/support/synthetic-channel.ts";
 import { loadAgentConfig } from "./config.ts";
 import { checkOutboxCovers } from "./outbox/coverage.ts";
@@ -247,8 +248,6 @@ describe("doctor", () => {
     expect(none.stdout).toContain("CONFIG_UNREADABLE");
   });
 });
-
-const soon = { timeout: 20_000, interval: 20 };
 
 function configure(device: EnrolledDevice, port: number, link: string): void {
   const { channel, device: name } = device.address;

@@ -311,7 +311,7 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
     });
 
     it("loses nothing acknowledged to kill -9, and never seals two histories", {
-      timeout: 120_000,
+      timeout: 300_000,
     }, async () => {
       await ledger.close();
       let last: SealedCheckpoint | undefined;

@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import { connect as connectTcp } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls, createSecureContext } from "node:tls";
-import { handshakeMsMax } from "@tamga/gateway/limits";
+import { handshakeMsMax, handshakesPerSecondMax } from "@tamga/gateway/limits";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { HonestDevice, quantile } from "../support/honest-device.ts";
 import { RawLine } from "../support/raw-line.ts";
@@ -16,11 +16,13 @@ import { TestSite } from "../support/test-site.ts";
 const heapLimit = "--max-old-space-size=128";
 /** Beside the heap: 64 MiB in flight at most, in as many copies as threads and parsers hold, and malloc's slack. */
 const residentGrowthMax = 288 * 1_024 * 1_024;
-/** Generous: what it must never be is minutes, or for ever. */
-const honestMsMax = 5_000;
+/** Generous: what it must never be is minutes, or for ever, however busy the machine is. */
+const honestMsMax = 30_000;
+/** A flood lasts this long, and longer where a busy machine has not sent enough by then. */
 const floodMs = 5_000;
+const floodMsMax = 90_000;
 const connectsEach = [5_000, 3_000, 2_000] as const;
-const connectMsMax = 60_000;
+const connectMsMax = 300_000;
 
 let site: TestSite;
 let honestDevice: TestDevice;
@@ -54,22 +56,32 @@ async function underAttack(attack: () => Promise<void>): Promise<void> {
   expect(site.residentBytes() - residentBefore).toBeLessThan(residentGrowthMax);
 }
 
-/** Publishes what `next` makes, so many at a time on one line, for a while; dials again when it is cut. */
-async function flood(window: number, next: () => Uint8Array): Promise<number> {
-  const end = performance.now() + floodMs;
+type Flood = { readonly window: number; readonly sentMin: number };
+
+/** Publishes what `next` makes, `window` at a time on one line; dials again when it is cut. */
+async function flood({ window, sentMin }: Flood, next: () => Uint8Array): Promise<number> {
+  const begin = performance.now();
   let sent = 0;
+  const msLeft = () => begin + (sent > sentMin ? floodMs : floodMsMax) - performance.now();
+  const whenOver = async (signal: AbortSignal) => {
+    while (msLeft() > 0 && !signal.aborted) await sleep(20);
+  };
   const sender = async () => {
-    while (performance.now() < end) {
+    while (msLeft() > 0) {
       await mallory.publish("statement", next()).catch(() => mallory.untilCut());
       sent++;
       if (!mallory.client.connected) return;
     }
   };
-  while (performance.now() < end) {
+  while (msLeft() > 0) {
     await mallory.connect(site.mqttPort);
     // What is slowed down at the end is left unanswered: a device that sends garbage gets ten answers a second.
-    const over = sleep(Math.max(0, end - performance.now()));
-    await Promise.race([Promise.all(Array.from({ length: window }, sender)), over]);
+    const over = new AbortController();
+    await Promise.race([
+      Promise.all(Array.from({ length: window }, sender)),
+      whenOver(over.signal),
+    ]);
+    over.abort();
     await mallory.disconnect();
   }
   return sent;
@@ -82,14 +94,20 @@ describe("one device that floods", () => {
     for (const one of made) mallory.remember(one);
     let i = 0;
     await underAttack(async () => {
-      const sent = await flood(256, () => made[i++ % made.length]?.payload ?? new Uint8Array());
+      const sent = await flood(
+        { window: 256, sentMin: made.length },
+        () => made[i++ % made.length]?.payload ?? new Uint8Array(),
+      );
       expect(sent).toBeGreaterThan(made.length);
     });
   });
 
   test("with garbage does not starve another", async () => {
     await underAttack(async () => {
-      const sent = await flood(256, () => new Uint8Array(randomBytes(512)));
+      const sent = await flood(
+        { window: 256, sentMin: 256 },
+        () => new Uint8Array(randomBytes(512)),
+      );
       expect(sent).toBeGreaterThan(256);
     });
   });
@@ -97,7 +115,7 @@ describe("one device that floods", () => {
   test("with messages of the largest size does not starve another", async () => {
     const large = new Uint8Array(randomBytes(1_000_000));
     await underAttack(async () => {
-      const sent = await flood(16, () => {
+      const sent = await flood({ window: 16, sentMin: 8 }, () => {
         const bytes = large.slice();
         bytes.set(randomBytes(8));
         return bytes;
@@ -110,7 +128,6 @@ describe("one device that floods", () => {
 
 describe("10,000 connections from strangers", () => {
   test("are turned away in time while an honest device is served", async () => {
-    const begin = performance.now();
     const strangerSite = await TestSite.start();
     const [stranger] = await strangerSite.enrolMany(["honest"]);
     await strangerSite.close();
@@ -121,21 +138,27 @@ describe("10,000 connections from strangers", () => {
     const unknown = createSecureContext({ ca, key, cert });
     const secure = (secureContext: typeof anonymous) =>
       connectTls({ host, port, secureContext, checkServerIdentity: () => undefined });
+    let attackMs = 0;
     await underAttack(async () => {
+      const begin = performance.now();
       const [plain, bare, foreign] = connectsEach;
       // Nobody cuts a silent stranger before the handshake is overdue: these hang up by themselves.
       await attempts(plain, 250, () => connectTcp({ host, port }));
       await attempts(bare, handshakeMsMax, () => secure(anonymous));
       await attempts(foreign, handshakeMsMax, () => secure(unknown));
+      attackMs = performance.now() - begin;
     });
-    expect(performance.now() - begin).toBeLessThan(connectMsMax);
+    expect(attackMs).toBeLessThan(connectMsMax);
     const { refusals } = await site.status();
-    expect(refusals["HANDSHAKES_TOO_FAST"]).toBeGreaterThan(1_000);
+    // Of what came, no more got to a handshake than the gate lets in; a slow machine dials more slowly.
+    const letIn = handshakesPerSecondMax * (1 + attackMs / 1_000);
+    const dialled = connectsEach.reduce((sum, count) => sum + count, 0);
+    expect(refusals["HANDSHAKES_TOO_FAST"] ?? 0).toBeGreaterThanOrEqual(0.9 * dialled - letIn);
     expect(refusals["CLIENT_CERTIFICATE_MISSING"]).toBeGreaterThan(0);
     expect(refusals["CLIENT_CERTIFICATE_UNKNOWN"]).toBeGreaterThan(0);
     const open = (await site.metrics()).get("tamga_gateway_connections");
     expect(open).toBeLessThan(64);
-  }, 90_000);
+  }, 400_000);
 });
 
 /** Dials `count` times, 256 at once, each until it is cut, or for so long in silence. */

@@ -55,9 +55,9 @@ export class HonestDevice {
       const bundle = this.#stream.bundle(readingsPerBundle);
       const begin = performance.now();
       await this.device.send(bundle);
-      await this.device.until(bundle, "provisional", 30_000);
+      await this.device.until(bundle, "provisional");
       this.#latenciesMs.push(performance.now() - begin);
-      const final = await this.device.until(bundle, "final", 30_000);
+      const final = await this.device.until(bundle, "final");
       if (final.kind !== "final") throw new Error(`an honest bundle was ${final.kind}`);
     }
   }

@@ -5,6 +5,7 @@ import type { ConnectionOptions } from "node:tls";
 import { connect } from "node:tls";
 import type { Packet } from "mqtt-packet";
 import { generate } from "mqtt-packet";
+import { answerMsMax } from "./soon.ts";
 
 export class RawLine {
   readonly socket: Socket;
@@ -62,7 +63,7 @@ export class RawLine {
   }
 
   /** Resolves once the other side, or we, ended the line. */
-  async closed(timeoutMs = 15_000): Promise<void> {
+  async closed(timeoutMs = answerMsMax): Promise<void> {
     const late = AbortSignal.timeout(timeoutMs);
     await Promise.race([
       this.#closed,

@@ -18,6 +18,7 @@ import type { IClientOptions, MqttClient } from "mqtt";
 import { connect } from "mqtt";
 import type { DeviceKeys } from "./device-keys.ts";
 import { certificatePem } from "./device-keys.ts";
+import { answerMsMax } from "./soon.ts";
 import type { Made } from "./test-stream.ts";
 import { TestStream } from "./test-stream.ts";
 import { unwrap } from "./unwrap.ts";
@@ -88,7 +89,7 @@ export class TestDevice {
       clean: true,
       keepalive: 60,
       reconnectPeriod: 0,
-      connectTimeout: 20_000,
+      connectTimeout: answerMsMax,
       ...this.tls(port),
       ...options,
     });
@@ -145,7 +146,7 @@ export class TestDevice {
   }
 
   /** Waits for a verified answer of this kind, or for one that says more. */
-  async until(made: Made, kind: Answer["kind"], timeoutMs = 10_000): Promise<Answer> {
+  async until(made: Made, kind: Answer["kind"], timeoutMs = answerMsMax): Promise<Answer> {
     const signal = AbortSignal.timeout(timeoutMs);
     for (;;) {
       if (this.#fault !== undefined) throw this.#fault;
@@ -159,7 +160,7 @@ export class TestDevice {
   /** Waits until something that came down satisfies `look`. */
   async untilReceived<T>(
     look: (received: Received) => T | undefined,
-    timeoutMs = 10_000,
+    timeoutMs = answerMsMax,
   ): Promise<T> {
     const signal = AbortSignal.timeout(timeoutMs);
     for (;;) {
@@ -170,12 +171,12 @@ export class TestDevice {
   }
 
   /** Waits for the next message from the gateway. */
-  untilMore(timeoutMs = 10_000): Promise<void> {
+  untilMore(timeoutMs = answerMsMax): Promise<void> {
     return arrival(this.#arrived, AbortSignal.timeout(timeoutMs));
   }
 
   /** Resolves when the broker has cut the line. */
-  async untilCut(timeoutMs = 10_000): Promise<void> {
+  async untilCut(timeoutMs = answerMsMax): Promise<void> {
     const signal = AbortSignal.timeout(timeoutMs);
     while (this.#client?.connected === true) await arrival(this.#arrived, signal);
   }

@@ -26,8 +26,8 @@ import { name } from "./wire-samples.ts";
 
 const program = fileURLToPath(new URL("../../gateway/src/main.ts", import.meta.url));
 const run = promisify(execFile);
-const startMsMax = 30_000;
-const stopMsMax = 20_000;
+const startMsMax = 120_000;
+const stopMsMax = 60_000;
 const stderrLinesKept = 200;
 
 const statusSchema = z.looseObject({

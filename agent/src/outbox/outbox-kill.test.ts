@@ -42,7 +42,7 @@ test.each([
   { policy: "stop", quota: 64 * 1_024 * 1_024, rounds: 5 },
   { policy: "shed-oldest", quota: 1_048_576, rounds: 4 },
   { policy: "thin", quota: 1_048_576, rounds: 3 },
-] as const)("survives kill -9 with when_full = $policy", { timeout: 120_000 }, async (part) => {
+] as const)("survives kill -9 with when_full = $policy", { timeout: 300_000 }, async (part) => {
   const { policy, quota, rounds } = part;
   const place = mkdtempSync(join(directory, "outbox-"));
   const promised = new Map<string, string>();

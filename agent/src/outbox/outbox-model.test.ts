@@ -214,7 +214,7 @@ function expectKept(bed: OutboxTestBed, oracle: Oracle): void {
 
 test.each(whenFullPolicies)(
   "nothing is lost or doubled with when_full = %s",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async (whenFull) => {
     const config = {
       quota: outboxQuotaMin,

@@ -6,6 +6,7 @@ import { day } from "../../../test/support/certificate-builder.ts";
 import type { ServerCertificateOptions } from "../../../test/support/enrolled-device.ts";
 import { EnrolledDevice } from "../../../test/support/enrolled-device.ts";
 import { ScriptedGateway } from "../../../test/support/scripted-gateway.ts";
+import { soon } from "../../../test/support/soon.ts";
 import { SyntheticChannel } from "../../../test/support/synthetic-channel.ts";
 import {
   bundle,
@@ -38,8 +39,6 @@ async function startAgent(...parameters: Parameters<typeof startUplink>) {
   cleanups.push(agent.close);
   return agent;
 }
-
-const soon = { timeout: 10_000, interval: 5 };
 
 describe("what goes up", () => {
   test("asks what the gateway holds, then sends what is pending, newest checkpoint named", async () => {

@@ -16,6 +16,7 @@ import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { LedgerSite, site } from "../../../test/support/ledger-site.ts";
+import { soon } from "../../../test/support/soon.ts";
 import { admission, openLane } from "../lane/lane-fixture.ts";
 import { createLaneSigner } from "../lane/lane-signer.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
@@ -117,7 +118,8 @@ function ledgerThat(
   });
 }
 
-const isFinal = () => vi.waitFor(() => expect(lane.isFinal({ lane: 1, leafIndex: 1n })).toBe(true));
+const isFinal = () =>
+  vi.waitFor(() => expect(lane.isFinal({ lane: 1, leafIndex: 1n })).toBe(true), soon);
 
 it("orders heads although the ledger refuses a revocation for good", async () => {
   registry.rows.push({ kid, statement: owner.revoke(kid).statement, ordered: false });

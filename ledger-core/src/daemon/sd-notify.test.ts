@@ -55,7 +55,7 @@ describe("SdNotify", () => {
       stdio: ["ignore", "pipe", "inherit"],
     });
     try {
-      const signal = deadline(10_000);
+      const signal = deadline(60_000);
       const clock = new SystemClock();
       while (!existsSync(socket)) await clock.sleep(5, { signal });
       let text = "";

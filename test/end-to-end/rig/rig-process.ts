@@ -16,8 +16,8 @@ export type RigProcessOptions = {
 
 export type ProcessEnd = { readonly status: number | NodeJS.Signals; readonly ms: number };
 
-const startMsMax = 60_000;
-const endMsMax = 30_000;
+const startMsMax = 120_000;
+const endMsMax = 60_000;
 const linesKept = 40;
 
 /** What still runs when the rig itself ends. */

@@ -8,7 +8,14 @@ import { planted, plants } from "./scenarios/planted.ts";
 
 const seed = Number(process.env["RIG_SEED"] ?? randomInt(2 ** 31));
 const receiptsMax = 400;
-const patienceMs = 180_000;
+/** On a busy machine a scenario may take minutes; each of its own waits is bounded. */
+const scenarioMsMax = 900_000;
+/**
+ * Kills are wanted at this load. Where the machine has no room for it they count all the same, with
+ * statements in flight: what is asked here is what a kill loses; the long form insists on the load.
+ */
+const rateWanted = 2_000;
+const rateMin = 1;
 /** Ten kills where the scenario is about kills; one round of SIGTERMs. */
 const rounds: Readonly<Record<string, number>> = { "kill-gateway": 10, "kill-agent": 10 };
 
@@ -19,7 +26,7 @@ describe(`planted defects, RIG_SEED=${seed}`, () => {
       const found = await planted(plant, seed);
       expect(found.map((violation) => violation.code)).toContain(code);
     },
-    patienceMs,
+    scenarioMsMax,
   );
 });
 
@@ -29,11 +36,15 @@ describe(`scenarios, RIG_SEED=${seed}`, () => {
     test.skipIf(skip)(
       name,
       async () => {
-        const report = await run({ seed, rounds: rounds[name] ?? 1, receiptsMax });
+        const report = await run({
+          ...{ seed, rounds: rounds[name] ?? 1, receiptsMax },
+          ...{ rateWanted, rateMin },
+        });
         process.stdout.write(`${report.summary}\n`);
-        expect(report.violations, report.summary).toEqual([]);
+        const found = report.violations.map(({ code, what }) => `${code}: ${what}`).join("\n");
+        expect(report.violations, `${found}\n${report.summary}`).toEqual([]);
       },
-      patienceMs,
+      scenarioMsMax,
     );
   }
 });

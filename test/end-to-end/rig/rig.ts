@@ -7,6 +7,9 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { linkChunkBytesMax } from "@tamga/agent/limits";
+import { burstMax } from "@tamga/firmware-stubs/emulate";
+import { EmulatedP1Meter } from "@tamga/firmware-stubs/p1-meter";
 import { z } from "zod";
 import type { KillMark } from "./account-types.ts";
 import { LinkProxy } from "./link-proxy.ts";
@@ -15,6 +18,7 @@ import type { AgentSettings } from "./rig-files.ts";
 import { device, writeAgentConfig, writeGatewayConfig } from "./rig-files.ts";
 import type { ProcessEnd } from "./rig-process.ts";
 import { RigProcess } from "./rig-process.ts";
+import { unreadBytes } from "./unread-bytes.ts";
 import { ProcessGone } from "./wait.ts";
 import { lastOfWireLog } from "./wire-log.ts";
 
@@ -69,6 +73,11 @@ export type RigOptions = {
 const journalAfterMs = 50;
 /** Milliseconds on top, of a machine that is busy and of a commit that is under way. */
 const lateMs = 1_500;
+/** Bytes of the telegram that the meter sends: each has the same length. */
+const frameBytes = new EmulatedP1Meter({ telegram: "small", seed: 1, firstSequence: 0 }).next(0)
+  .bytes.length;
+/** Frames that a link has read ahead of the driver, with one chunk on its way; they end with the process. */
+const readAhead = Math.ceil((2 * linkChunkBytesMax) / frameBytes);
 
 export class Rig {
   readonly dir: string;
@@ -169,15 +178,28 @@ export class Rig {
 
   /** kill -9, noting where the wire was. */
   async killAgent(): Promise<void> {
-    const lostMax = Math.ceil((this.#options.rate * (journalAfterMs + lateMs)) / 1_000);
-    await this.#agent?.end("SIGKILL");
-    this.kills.push({ atFrame: this.lastFrame, lostMax });
+    const inMemoryMs = journalAfterMs + lateMs;
+    await this.#endOnTheLine("SIGKILL", Math.ceil((this.#options.rate * inMemoryMs) / 1_000));
   }
 
-  /** The agent ended in order; frames of so many milliseconds may have been in the kernel. */
-  markStop(inKernelMs: number): void {
-    const lostMax = Math.ceil((this.#options.rate * inKernelMs) / 1_000);
-    this.kills.push({ atFrame: this.lastFrame, lostMax });
+  /** SIGTERM while the meter speaks: what is under way on the line then is read by nobody. */
+  stopAgentOnTheLine(): Promise<ProcessEnd> {
+    return this.#endOnTheLine("SIGTERM", readAhead);
+  }
+
+  /**
+   * What the agent may lose: so many frames in its memory, what the kernel holds for it however busy the
+   * machine is, and what is written until it is gone.
+   */
+  async #endOnTheLine(signal: "SIGTERM" | "SIGKILL", inMemory: number): Promise<ProcessEnd> {
+    const before = this.lastFrame;
+    const inKernel = Math.ceil(unreadBytes(this.#meterPort) / frameBytes);
+    const ended = (await this.#agent?.end(signal)) ?? { status: 0, ms: 0 };
+    const atFrame = this.lastFrame;
+    // A write that is under way is not in the log yet.
+    const lostMax = inMemory + inKernel + (atFrame - before) + burstMax;
+    this.kills.push({ atFrame, lostMax });
+    return ended;
   }
 
   async startGateway(): Promise<void> {
@@ -275,6 +297,6 @@ function heap(mib: number | undefined): readonly string[] {
 }
 
 async function getJson(url: string): Promise<unknown> {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+  const answer = await fetch(url, { signal: AbortSignal.timeout(60_000) });
   return answer.json();
 }

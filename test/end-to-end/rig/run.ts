@@ -15,6 +15,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Readings a second at which every kill of the long form has to happen. */
+const killRate = 2_000;
+
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const wanted = (name: string) => values.only === undefined || name.includes(values.only);
 let failed = 0;
@@ -43,7 +46,10 @@ for (let time = 0; time < Number(values.times); time++) {
     if (!wanted(name) || (name === "sigterm-token" && !requirePart("softhsm2"))) continue;
     await attempt(name, async () => {
       const rounds = Number(values.rounds);
-      const { summary, violations } = await run({ seed, rounds, receiptsMax: 100_000 });
+      const { summary, violations } = await run({
+        ...{ seed, rounds, receiptsMax: 100_000 },
+        ...{ rateWanted: killRate, rateMin: killRate },
+      });
       say(summary);
       for (const { code, what } of violations) say(`  ${code}: ${what}`);
       return violations.length === 0;

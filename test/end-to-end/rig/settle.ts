@@ -7,7 +7,7 @@ import { readLane } from "./lane-content.ts";
 import { checkReceipts } from "./receipt-check.ts";
 import type { Rig } from "./rig.ts";
 import { device } from "./rig-files.ts";
-import { until } from "./wait.ts";
+import { patienceMs, until } from "./wait.ts";
 import { readWireLog } from "./wire-log.ts";
 
 export type SettleOptions = {
@@ -33,7 +33,7 @@ const readingsMin = 500;
  */
 export async function settle(rig: Rig, options: SettleOptions): Promise<Settled> {
   await rig.stopMeter();
-  const drainMsMax = options.drainMsMax ?? 90_000;
+  const drainMsMax = options.drainMsMax ?? patienceMs;
   const drained = await until(
     () => "everything delivered",
     drainMsMax,

@@ -5,6 +5,9 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 /** No waiting helps: a process of the rig ended by itself. */
 export class ProcessGone extends Error {}
 
+/** Milliseconds for what comes within a second or two: a busy machine may take its time, a hung one not. */
+export const patienceMs = 180_000;
+
 const clock = new SystemClock();
 const forever = new AbortController().signal;
 

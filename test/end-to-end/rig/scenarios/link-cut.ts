@@ -4,7 +4,7 @@ import { seededRandom } from "@tamga/firmware-stubs/seeded-random";
 import type { PromiseMade } from "../account-types.ts";
 import { Rig } from "../rig.ts";
 import { settle } from "../settle.ts";
-import { until } from "../wait.ts";
+import { patienceMs, until } from "../wait.ts";
 import { untilBusy } from "./kill.ts";
 import type { ScenarioOptions, ScenarioReport } from "./scenario.ts";
 import { inScenario, report } from "./scenario.ts";
@@ -26,7 +26,7 @@ export async function linkCut({
     const atCut = { signed: rig.book.counts.signed, made: rig.book.made.length };
     await until(
       () => `a backlog of ${backlogMin}`,
-      60_000,
+      patienceMs,
       () => {
         rig.requireAlive();
         return rig.book.counts.signed - atCut.signed >= backlogMin ? true : undefined;
@@ -39,7 +39,7 @@ export async function linkCut({
     // The meter goes on meanwhile: what it says now is live.
     await until(
       () => "a receipt for a live reading",
-      60_000,
+      patienceMs,
       () => {
         rig.requireAlive();
         return made.some(({ kind, from }) => kind === "final" && from >= end) ? true : undefined;

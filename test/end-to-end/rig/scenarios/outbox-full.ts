@@ -5,7 +5,7 @@ import { seededRandom } from "@tamga/firmware-stubs/seeded-random";
 import type { RigAgentStatus } from "../rig.ts";
 import { Rig } from "../rig.ts";
 import { settle } from "../settle.ts";
-import { pause, until } from "../wait.ts";
+import { patienceMs, pause, until } from "../wait.ts";
 import { untilBusy } from "./kill.ts";
 import type { ScenarioOptions, ScenarioReport } from "./scenario.ts";
 import { inScenario, report } from "./scenario.ts";
@@ -47,7 +47,7 @@ export async function outboxFull(
     rig.line.cut();
     await until(
       () => "a full outbox",
-      60_000,
+      patienceMs,
       async () => {
         const { outbox } = await rig.agentStatus();
         return isFull[whenFull](outbox) ? true : undefined;

@@ -7,6 +7,7 @@ import type { RigOptions } from "../rig.ts";
 import { Rig } from "../rig.ts";
 import { settle } from "../settle.ts";
 import { afterKill, untilBusy } from "./kill.ts";
+import { failure } from "./scenario.ts";
 
 export type Plant = {
   readonly name: string;
@@ -33,7 +34,8 @@ export const plants: readonly Plant[] = [
   },
 ];
 
-const killsMax = 4;
+/** A kill may miss the moment that shows a defect; the first one that shows it is enough. */
+const killsMax = 16;
 const drainMsMax = 10_000;
 
 /** Runs a site with the defect in it. @returns what was found. */
@@ -58,7 +60,7 @@ export async function planted(plant: Plant, seed: number): Promise<readonly Viol
     await untilBusy(rig, random);
     return (await settle(rig, { random, drainMsMax, statementsMax: 10 })).violations;
   } catch (error) {
-    throw new Error(`${plant.name} failed, RIG_SEED=${seed}\n${rig.tail}`, { cause: error });
+    throw failure(plant.name, { seed, tail: rig.tail, cause: error });
   } finally {
     await rig.close();
   }

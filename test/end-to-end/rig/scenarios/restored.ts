@@ -10,7 +10,7 @@ import { keepReceipts } from "../receipt-check.ts";
 import { Rig } from "../rig.ts";
 import { copyDatabase, copyImage } from "../rig-files.ts";
 import { settle } from "../settle.ts";
-import { until } from "../wait.ts";
+import { patienceMs, until } from "../wait.ts";
 import { untilBusy } from "./kill.ts";
 import type { ScenarioOptions, ScenarioReport } from "./scenario.ts";
 import { inScenario, report } from "./scenario.ts";
@@ -86,7 +86,7 @@ export async function cardRestored({
     const atCut = rig.book.counts.signed;
     await until(
       () => "a backlog on the card",
-      20_000,
+      patienceMs,
       () => (rig.book.counts.signed > atCut + rate ? true : undefined),
     );
     await rig.killAgent();

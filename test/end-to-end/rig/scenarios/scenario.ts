@@ -9,6 +9,10 @@ export type ScenarioOptions = {
   readonly seed: number;
   /** Kills, where the scenario kills. */
   readonly rounds: number;
+  /** Readings a second at which a kill should happen; slower ones are tried again, to a bound. */
+  readonly rateWanted: number;
+  /** Readings a second below which a kill does not count after all tries either. */
+  readonly rateMin: number;
   /** Statements that are looked at by a receipt; all of them up to this many. */
   readonly receiptsMax: number;
 };
@@ -29,10 +33,20 @@ export async function inScenario(
   try {
     return await part.run();
   } catch (error) {
-    throw new Error(`${scenario} failed, RIG_SEED=${seed}\n${part.rig.tail}`, { cause: error });
+    throw failure(scenario, { seed, tail: part.rig.tail, cause: error });
   } finally {
     await part.rig.close();
   }
+}
+
+/** Why first, then what the processes said: of a long message only the beginning may be kept. */
+export function failure(
+  scenario: string,
+  part: { readonly seed: number; readonly tail: string; readonly cause: unknown },
+): Error {
+  const { seed, tail, cause } = part;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`${scenario} failed, RIG_SEED=${seed}: ${why}\n${tail}`, { cause });
 }
 
 /** The figures that all scenarios have, behind those of their own. */

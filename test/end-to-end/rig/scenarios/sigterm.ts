@@ -9,9 +9,11 @@ import { untilBusy } from "./kill.ts";
 import type { ScenarioOptions, ScenarioReport } from "./scenario.ts";
 import { inScenario, report } from "./scenario.ts";
 
-const endMsMax = 10_000;
-/** Frames that the kernel may hold for an agent that goes away, in milliseconds of the wire. */
-const inKernelMs = 300;
+/**
+ * As seen from outside, on a machine that may be busy. The ten seconds are kept by the daemons themselves:
+ * one that needs longer ends with another status than 0.
+ */
+const endMsMax = 20_000;
 
 /** @param options.token the agent's key in SoftHSM2 instead of a file. */
 export async function sigterm({
@@ -35,15 +37,13 @@ export async function sigterm({
         ends.push(await rig.stopGateway());
         await rig.startGateway();
         await untilBusy(rig, random);
-        ends.push(await rig.stopAgent());
-        rig.markStop(inKernelMs);
+        ends.push(await rig.stopAgentOnTheLine());
         await rig.startAgent();
       }
       // With nobody to send to, too.
       await untilBusy(rig, random);
       await rig.stopGateway();
-      ends.push(await rig.stopAgent());
-      rig.markStop(inKernelMs);
+      ends.push(await rig.stopAgentOnTheLine());
       await rig.startGateway();
       await rig.startAgent();
       const bad = ends.find(({ status, ms }) => status !== 0 || ms > endMsMax);
