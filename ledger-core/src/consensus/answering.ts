@@ -36,7 +36,7 @@ export function receiveStatus<State>(core: ReplicaCore<State>, from: number, sta
   for (const certificate of [final, entry])
     if (certificate?.epoch === core.set.epoch) receiveCertificate(core, from, certificate);
   receiveAnswer(core, from, status);
-  if (question !== undefined && epoch === core.set.epoch)
+  if (question !== undefined && epoch === core.set.epoch && knowsItsView(core))
     core.out.send(from, {
       ...ownStatus(core),
       answer: { question, votes: votesHeldOf(core, from) },
@@ -45,6 +45,17 @@ export function receiveStatus<State>(core: ReplicaCore<State>, from: number, sta
     const sealed = core.sealing.message();
     if (sealed !== undefined) core.out.send(from, sealed);
   }
+}
+
+/**
+ * Whether an amnesiac may rely on this validator's view: not while its own votes may be lost, nor while it
+ * abstains above what it can prove, since a vote that it has forgotten may stand in between. The models in
+ * `test/model` find a fork without either.
+ */
+function knowsItsView<State>({ book, view, set }: ReplicaCore<State>): boolean {
+  if (book.amnesia) return false;
+  const { floor } = book;
+  return floor.epoch < set.epoch || (floor.epoch === set.epoch && view >= floor.view);
 }
 
 export function receiveFetch<State>(core: ReplicaCore<State>, from: number, fetch: Fetch): void {

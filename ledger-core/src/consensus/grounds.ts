@@ -4,6 +4,7 @@ import { equal } from "../base/bytes.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import type { Certificate } from "./certificate.ts";
 import type { ReplicaCore } from "./replica-core.ts";
+import type { View } from "./validator-set.ts";
 import type { BlockBallot } from "./vote.ts";
 
 /**
@@ -19,7 +20,7 @@ export function writeGrounds<State>(
   const { history, tree, out, persisted, set } = core;
   const own = history.find(ballot.view);
   if (ballot.kind === "finalize" && own?.notarization !== undefined)
-    writeOnce(core, `notarization ${ballot.view}`, own.notarization);
+    writeOnce(core, `${own.notarization.ballot.kind} ${ballot.view}`, own.notarization);
   let at: TreeBlock<State> | undefined = node;
   let { view, parentView } = ballot;
   while (at !== undefined) {
@@ -29,15 +30,24 @@ export function writeGrounds<State>(
       out.write({ type: "block", epoch: set.epoch, digest: at.digest, block: at.block });
     }
     for (const certificate of history.nullifications(parentView, view, Number.MAX_SAFE_INTEGER))
-      writeOnce(core, `nullification ${certificate.ballot.view}`, certificate);
+      writeOnce(core, `nullify ${certificate.ballot.view}`, certificate);
     const notarization = history.find(parentView)?.notarization;
     if (notarization === undefined) return;
     const isRepeated: boolean = equal(notarization.ballot.digest, at.digest);
-    writeOnce(core, `notarization ${parentView}`, notarization);
+    writeOnce(core, `${notarization.ballot.kind} ${parentView}`, notarization);
     view = parentView;
     parentView = notarization.ballot.parentView;
     at = isRepeated ? at : tree.get(at.block.header.parentDigest);
   }
+}
+
+/**
+ * Before a NULLIFY leaves: the certificate that let this validator enter the view. After a restart it
+ * proves how far the validator was, which an amnesiac's abstention relies on (`test/model/README.md`).
+ */
+export function writeEntry<State>(core: ReplicaCore<State>, view: View): void {
+  const entry = core.history.entryOf(view);
+  if (entry !== undefined) writeOnce(core, `${entry.ballot.kind} ${entry.ballot.view}`, entry);
 }
 
 function writeOnce<State>(

@@ -4,7 +4,7 @@ import { equal } from "../base/bytes.ts";
 import { headerDigest } from "./block.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import { countVote, receiveCertificate } from "./certifying.ts";
-import { writeGrounds } from "./grounds.ts";
+import { writeEntry, writeGrounds } from "./grounds.ts";
 import { clockAheadMsMax, viewsAheadMax } from "./limits.ts";
 import type { Propose } from "./message.ts";
 import type { ReplicaCore } from "./replica-core.ts";
@@ -180,7 +180,8 @@ export function castVote<State>(
   if (!signed.ok) return undefined;
   const { vote, write } = signed.value;
   if (write !== undefined) {
-    if (ballot.kind !== "nullify" && node !== undefined) writeGrounds(core, node, ballot);
+    if (ballot.kind === "nullify") writeEntry(core, ballot.view);
+    else if (node !== undefined) writeGrounds(core, node, ballot);
     core.out.write(write);
   }
   countVote(core, vote);
