@@ -52,10 +52,13 @@ export function receiveStatus<State>(core: ReplicaCore<State>, from: number, sta
  * abstains above what it can prove, since a vote that it has forgotten may stand in between. The models in
  * `test/model` find a fork without either.
  */
-function knowsItsView<State>({ book, view, set }: ReplicaCore<State>): boolean {
+function knowsItsView<State>({ book, history, set }: ReplicaCore<State>): boolean {
   if (book.amnesia) return false;
   const { floor } = book;
-  return floor.epoch < set.epoch || (floor.epoch === set.epoch && view >= floor.view);
+  return (
+    floor.epoch < set.epoch ||
+    (floor.epoch === set.epoch && history.highestCertified + 1 >= floor.view)
+  );
 }
 
 export function receiveFetch<State>(core: ReplicaCore<State>, from: number, fetch: Fetch): void {
