@@ -220,7 +220,7 @@ describe("pruning", () => {
       entries: Array.from({ length: channel.log.size }, (_, i) => channel.log.entry(i)),
       proofs: Array.from({ length: channel.log.size }, (_, i) => channel.log.inclusion(i, 6)),
       genesis: channel.genesis().identity,
-      state: channel.loadState(genesis).revocations.head,
+      state: channel.loadState(genesis).channel.revocations.head,
       tip: chain.tip(),
       boundaries: [...chain.boundaries()].map(({ block }) => block),
       validators: chain.validatorsOf(1)?.entries,
