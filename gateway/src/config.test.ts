@@ -52,6 +52,8 @@ describe("gateway.example.toml", () => {
     ["ingest", "provisional_wait", '"0ms"', '"10s"', '"-1ms"', '"10001ms"'],
     ["ledger", "order_every", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
     ["ledger", "retry_after", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
+    ["ledger", "delta", '"10ms"', '"1m"', '"9ms"', '"60001ms"'],
+    ["peers", "port", "0", "65535", "-1", "65536"],
     ["certificates", "device_days", "1", "3650", "0", "3651"],
   ];
   test.each(ranges)("%s.%s: the range that it names", (section, key, min, max, below, above) => {

@@ -18,7 +18,21 @@ const identifier = (fallback: string) =>
       context.addIssue({ code: "custom", message: "must be 1 to 64 of A-Z a-z 0-9 . _ -" });
       return z.NEVER;
     });
+const name = z.string().transform((text, context): Identifier => {
+  const parsed = parseIdentifier(text);
+  if (parsed.ok) return parsed.value;
+  context.addIssue({ code: "custom", message: "must be 1 to 64 of A-Z a-z 0-9 . _ -" });
+  return z.NEVER;
+});
 const port = z.int().min(0).max(65_535);
+const address = z.string().transform((text, context) => {
+  const parsed = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text);
+  const host = parsed?.[1] ?? parsed?.[2];
+  const number = Number(parsed?.[3]);
+  if (host !== undefined && number >= 1 && number <= 65_535) return { host, port: number };
+  context.addIssue({ code: "custom", message: 'must be "host:port", port 1 to 65535' });
+  return z.NEVER;
+});
 
 /** The schema; every key stands in `gateway.example.toml`. */
 export function gatewaySchema(directory: string) {
@@ -59,6 +73,29 @@ export function gatewaySchema(directory: string) {
       .strictObject({
         order_every: duration({ min: "10ms", max: "1h" }).default(100),
         retry_after: duration({ min: "10ms", max: "1h" }).default(1_000),
+        /** Δ of the consensus: a message's time between validators, with room to spare. */
+        delta: duration({ min: "10ms", max: "1m" }).default(500),
+      })
+      .prefault({}),
+    peers: z
+      .strictObject({
+        listen: z.boolean().default(true),
+        host: z.string().min(1).default("0.0.0.0"),
+        port: port.default(8_490),
+        relays: z.boolean().default(true),
+        border: z.boolean().default(true),
+        /** The other ledger nodes that this one knows a way to. */
+        nodes: z
+          .array(
+            z.strictObject({
+              name,
+              addresses: z.array(address).max(8).default([]),
+              via: z.array(name).max(8).default([]),
+              border: z.boolean().default(true),
+            }),
+          )
+          .max(64)
+          .default([]),
       })
       .prefault({}),
     certificates: z

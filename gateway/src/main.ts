@@ -13,6 +13,7 @@ import { watchdogServices } from "@tamga/ledger-core/daemon/watchdog-service";
 import { Command, CommanderError } from "commander";
 import { composeGateway } from "./compose.ts";
 import { readGatewayConfig } from "./config.ts";
+import { addLedgerCommand } from "./consortium/ledger-command.ts";
 import { addDevicesCommand } from "./devices-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
 import { addRestoreCommand } from "./restore-command.ts";
@@ -36,6 +37,7 @@ async function main(): Promise<ExitCode> {
       exitCode = await run(where());
     });
   addDevicesCommand(program, where);
+  addLedgerCommand(program, where);
   addRestoreCommand(program, where);
   addDoctorCommand(program, where, (code) => {
     exitCode = code;

@@ -147,6 +147,19 @@ export class SiteCa {
     ]);
   }
 
+  /** The certificate with which this site's ledger node meets its peers; client and server in one. */
+  async issuePeer(request: {
+    readonly publicKey: webcrypto.CryptoKey;
+    readonly consortium: Identifier;
+    readonly node: Identifier;
+    readonly validity: Validity;
+  }): Promise<IssuedChain> {
+    return this.#issue(request.publicKey, request.node, request.validity, [
+      uris(`urn:x-tamga:peer:${request.consortium}:${request.node}`),
+      new x509.ExtendedKeyUsageExtension([serverAuth, clientAuth]),
+    ]);
+  }
+
   async #issueFor(
     csr: Uint8Array,
     device: Identifier,

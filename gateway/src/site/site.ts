@@ -30,10 +30,15 @@ export function sitePaths(dataDir: string) {
     gatewayCertificate: join(dataDir, "gateway.crt"),
     tlsKey: join(dataDir, "tls.key"),
     tlsCertificate: join(dataDir, "tls.crt"),
+    peerKey: join(dataDir, "peer.key"),
+    peerCertificate: join(dataDir, "peer.crt"),
     validatorKey: join(dataDir, "validator.key"),
+    /** The channel-open transaction that the members agreed on; absent where the site made its own. */
+    channel: join(dataDir, "channel.tamga"),
     trust: join(dataDir, "trust.json"),
     lane: join(dataDir, "lane.db"),
     ledger: join(dataDir, "ledger.db"),
+    votes: join(dataDir, "votes.db"),
     registry: join(dataDir, "registry.db"),
     /** Where the running gateway says at which address its HTTP listens. */
     address: join(dataDir, "address.json"),
@@ -48,6 +53,8 @@ export type Site = {
   /** PEM. */
   readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
   readonly validatorKey: ValidatorKey;
+  /** PEM: what this node shows to other ledger nodes. */
+  readonly peer: { readonly key: string; readonly certificates: string };
 };
 
 const dayMs = 86_400_000;
@@ -86,6 +93,12 @@ export async function openSite(config: GatewayConfig, at: UnixMillis): Promise<S
     const issued = { publicKey, channel, gateway, hosts, validity: validity(tlsDays) };
     writeCertificate(paths.tlsCertificate, (await ca.issueGatewayTls(issued))[0]);
   }
+  if (!isPeerCertificateGood(paths.peerCertificate, now)) {
+    const publicKey = await keyAt(paths.peerKey);
+    const { consortium } = config;
+    const issued = { publicKey, consortium, node: gateway, validity: validity(tlsDays) };
+    writeCertificate(paths.peerCertificate, (await ca.issuePeer(issued))[0]);
+  }
   const gatewayCertificate = new X509Certificate(readFileSync(paths.gatewayCertificate));
   return {
     ca,
@@ -97,6 +110,10 @@ export async function openSite(config: GatewayConfig, at: UnixMillis): Promise<S
       ca: readFileSync(paths.caCertificate, "utf8"),
     },
     validatorKey: loadOrCreateValidatorKey(paths.validatorKey),
+    peer: {
+      key: readFileSync(paths.peerKey, "utf8"),
+      certificates: readFileSync(paths.peerCertificate, "utf8"),
+    },
   };
 }
 
@@ -136,6 +153,11 @@ function isTlsCertificateGood(path: string, config: GatewayConfig, now: UnixMill
     certificate.validToDate.getTime() > now + 30 * dayMs &&
     config.mqtt.advertised.every((host) => names.includes(`:${host}`))
   );
+}
+
+function isPeerCertificateGood(path: string, now: UnixMillis): boolean {
+  if (!existsSync(path)) return false;
+  return new X509Certificate(readFileSync(path)).validToDate.getTime() > now + 30 * dayMs;
 }
 
 /** The public half of the key in this file; a power cut may have left it without its certificate. */

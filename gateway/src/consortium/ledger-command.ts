@@ -1,0 +1,134 @@
+/** `tamga-gateway ledger …`: how several organisations begin a channel together, and what becomes of it. */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { utf8 } from "@tamga/ledger-core/base/bytes";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
+import {
+  encodeTrustPolicy,
+  groupedHex,
+  trustPolicyDigest,
+} from "@tamga/ledger-core/receipt/trust-policy";
+import { encodeTransaction } from "@tamga/ledger-core/wire/transaction";
+import type { Command } from "commander";
+import type { GatewayConfig } from "../config.ts";
+import { readGatewayConfig } from "../config.ts";
+import { openSite, sitePaths } from "../site/site.ts";
+import { caSigner } from "../site/site-ledger.ts";
+import type { Member } from "./member-file.ts";
+import { encodeMember, parseMember, shortKey } from "./member-file.ts";
+import { judgeChannelFile, openConsortium } from "./open-consortium.ts";
+
+type Where = { readonly config?: string; readonly data?: string };
+
+export function addLedgerCommand(program: Command, where: () => Where): void {
+  const ledger = program.command("ledger").description("a channel of several organisations");
+  ledger
+    .command("join")
+    .description("write this node's member file, or take the channel file that was made of them")
+    .option("--out <file>", "where the member file goes; standard output by default")
+    .option("--address <host:port...>", "where other members may dial this node")
+    .option("--channel <file>", "the channel file; afterwards `run` takes part in it")
+    .action((options: { out?: string; address?: string[]; channel?: string }) =>
+      join(readGatewayConfig(where()), options),
+    );
+  ledger
+    .command("init")
+    .description("make the channel file of all members' files; one member does it, once")
+    .requiredOption("--member <file...>", "member files, this node's own too")
+    .requiredOption("--out <file>", "where the channel file goes")
+    .action((options: { member: string[]; out: string }) =>
+      init(readGatewayConfig(where()), options),
+    );
+}
+
+/** The member file of a node whose keys are there or made now. */
+async function ownMember(config: GatewayConfig, addresses: readonly string[]) {
+  const site = await openSite(config, new SystemClock().now());
+  const { consortium, channel, organisation, gateway } = config;
+  const member: Member = {
+    consortium,
+    channel,
+    organisation,
+    node: gateway,
+    ca: site.ca.certificate(),
+    validatorKey: site.validatorKey.publicKey,
+    addresses,
+  };
+  return { site, member };
+}
+
+async function join(
+  config: GatewayConfig,
+  options: { readonly out?: string; readonly address?: string[]; readonly channel?: string },
+): Promise<void> {
+  const { member } = await ownMember(config, options.address ?? []);
+  if (options.channel !== undefined) return take(config, member, options.channel);
+  const text = encodeMember(member);
+  if (options.out === undefined) process.stdout.write(text);
+  else writeFileSync(options.out, text);
+  process.stderr.write(
+    `member file of ${member.node} of ${member.organisation}; its validator key begins with ` +
+      `${shortKey(member.validatorKey)}: read that to whoever makes the channel file\n`,
+  );
+}
+
+/** The genesis is written before anything depends on it; it is never replaced. */
+function take(config: GatewayConfig, member: Member, file: string): void {
+  const paths = sitePaths(config.data_dir);
+  const bytes = readGiven(file);
+  const genesis = judgeChannelFile(bytes, member);
+  if (existsSync(paths.ledger)) {
+    throw new OperationalError(
+      "LEDGER_EXISTS",
+      `${paths.ledger} is there already: a node joins with an empty data directory.`,
+    );
+  }
+  writeFileDurable(paths.trust, utf8(encodeTrustPolicy(genesis.policy)), 0o644);
+  writeFileDurable(paths.channel, bytes, 0o644);
+  process.stderr.write(sentences(genesis).join("\n"));
+}
+
+async function init(
+  config: GatewayConfig,
+  options: { readonly member: readonly string[]; readonly out: string },
+): Promise<void> {
+  const members = options.member.map((file) =>
+    parseMember(new TextDecoder().decode(readGiven(file)), file),
+  );
+  const { site, member } = await ownMember(config, []);
+  if (!members.some(({ node }) => node === member.node)) {
+    const sentence = `${member.node}, which makes the channel, is not among the members: add its file.`;
+    throw new OperationalError("CONSORTIUM_WITHOUT_US", sentence);
+  }
+  const at = new SystemClock().now();
+  const transaction = await openConsortium(caSigner(site.ca), { by: member, members, at });
+  const bytes = encodeTransaction(transaction);
+  const genesis = judgeChannelFile(bytes, member);
+  writeFileSync(options.out, bytes);
+  process.stderr.write(sentences(genesis).join("\n"));
+}
+
+function sentences({ policy }: ChannelGenesis): readonly string[] {
+  const digest = trustPolicyDigest((bytes) => nodeCrypto.sha256(bytes), policy);
+  return [
+    `channel ${policy.origin}: ${policy.validators.length} validators, ${policy.quorum} of them seal`,
+    ...policy.validators.map(
+      ({ name, organisation, publicKey }) => `  ${name} of ${organisation}  ${shortKey(publicKey)}`,
+    ),
+    `trust policy ${groupedHex(digest)}`,
+    "compare keys and policy with every member by voice before the first start\n",
+  ];
+}
+
+/** @throws OperationalError FILE_UNREADABLE. */
+function readGiven(file: string): Uint8Array {
+  try {
+    return new Uint8Array(readFileSync(file));
+  } catch (cause) {
+    throw new OperationalError("FILE_UNREADABLE", `${file} cannot be read.`, { cause });
+  }
+}
