@@ -72,7 +72,9 @@ export const quickLimits: Partial<PeerLimits> = {
 export class PeerConsortium implements AsyncDisposable {
   readonly #cas = new Map<string, { readonly key: TestKey; readonly certificate: Uint8Array }>();
   readonly #open = new Set<TlsPeerNetwork>();
+  /** Points of keys that were taken back. */
   readonly revoked = new Set<string>();
+  #isAllRevoked = false;
   members: readonly PeerMember[];
 
   constructor(nodes: Readonly<Record<string, NodeSpec>>) {
@@ -139,9 +141,15 @@ export class PeerConsortium implements AsyncDisposable {
       consortium,
       members: () => this.members,
       channels: () => [...ids.values()].map((id) => ({ id, trustedCas })),
-      isRevoked: (key: PublicKey) => "point" in key && this.revoked.has(toHex(key.point)),
+      isRevoked: (key: PublicKey) =>
+        this.#isAllRevoked || ("point" in key && this.revoked.has(toHex(key.point))),
       now: () => clock.now(),
     });
+  }
+
+  /** From now on, and for everybody. */
+  revokeAll(): void {
+    this.#isAllRevoked = true;
   }
 
   async open(node: string, options: OpenOptions = {}): Promise<RunningPeer> {

@@ -28,7 +28,7 @@ const sentences = {
   PEER_QUEUE_FULL: "Frames for a peer were dropped, the oldest first.",
   PEER_SILENT: "Nothing came from the peer for too long.",
   PEER_STALLED: "The peer took nothing for too long.",
-  PEER_LINK_LOST: "The connection broke.",
+  PEER_LINK_LOST: "The connection broke, or the other side ended it.",
   PEER_LINK_REPLACED: "Another connection to the same peer was kept.",
   PEER_UNREACHABLE: "No address and no relay of the peer answered.",
   PEER_REFUSED_THERE: "The other side refused this node.",

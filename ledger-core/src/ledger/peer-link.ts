@@ -86,7 +86,7 @@ export class PeerLink {
       this.#pulse.unblocked();
       this.stir();
     });
-    socket.once("end", () => this.#leave());
+    socket.once("end", () => this.#lost());
     socket.once("close", () => this.#closed());
     for (const part of frameParts("hello", encodeHello(options.self))) socket.write(part);
     turns.wake(this);
@@ -314,9 +314,14 @@ export class PeerLink {
     if (this.#state !== "ended") this.#state = "leaving";
   }
 
+  #lost(): void {
+    if (this.#state === "open") this.#options.owner.count(this, "PEER_LINK_LOST");
+    this.#leave();
+  }
+
   #closed(): void {
     const { turns, owner } = this.#options;
-    if (this.#state === "open") owner.count(this, "PEER_LINK_LOST");
+    this.#lost();
     this.#state = "ended";
     this.#end.abort();
     turns.remove(this);
