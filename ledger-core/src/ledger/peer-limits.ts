@@ -25,7 +25,7 @@ export type PeerLimits = {
   readonly redialMsMax: number;
   /** Milliseconds between two pings. */
   readonly keepAliveMs: number;
-  /** Milliseconds without a byte from a peer, or without room for a byte to it, that end a link. */
+  /** Milliseconds without a byte from a peer, or without room for one to it; counted in whole pings. */
   readonly silentMsMax: number;
   /** Milliseconds that a link which gave way to another may take to drain. */
   readonly retireMsMax: number;

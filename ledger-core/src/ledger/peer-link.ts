@@ -67,13 +67,13 @@ export class PeerLink {
   #sent = 0;
 
   constructor(options: PeerLinkOptions) {
-    const { socket, limits, clock, turns, owner } = options;
+    const { socket, limits, turns, owner } = options;
     this.#options = options;
     this.peer = options.peer;
     this.origin = options.origin;
     this.connection = options.connection;
     this.#reader = new FrameReader(limits);
-    this.#pulse = new PeerPulse(limits, clock.monotonic());
+    this.#pulse = new PeerPulse(limits);
     this.#channels = new Set(options.peer.channels.map(toHex));
     this.mux = new RelayMux({
       limits,
@@ -167,7 +167,7 @@ export class PeerLink {
 
   /** One turn of reading. Stops while too much of the peer is still worked on: TCP makes it wait. */
   serve(allowance: number): Served {
-    const { socket, limits, clock } = this.#options;
+    const { socket, limits } = this.#options;
     let spent = 0;
     while (spent < allowance) {
       if (this.#state === "ended" || this.#isDeaf) return { spent, more: false };
@@ -185,7 +185,7 @@ export class PeerLink {
       const chunk: Uint8Array | null = socket.read();
       if (chunk === null) return { spent, more: false };
       spent += chunk.length;
-      this.#pulse.heard(clock.monotonic());
+      this.#pulse.heard();
       this.#reader.push(chunk);
     }
     return { spent, more: true };
@@ -242,7 +242,7 @@ export class PeerLink {
   }
 
   #message(body: Uint8Array): PeerCode | undefined {
-    const { owner, turns, clock } = this.#options;
+    const { owner, turns } = this.#options;
     const message = parseMessage(body);
     if (!message.ok) return message.fault.code;
     const { channel, payload } = message.value;
@@ -256,7 +256,7 @@ export class PeerLink {
     void working.then(() => {
       this.#inboundBytes -= body.length;
       // It was we who did not listen.
-      this.#pulse.heard(clock.monotonic());
+      this.#pulse.heard();
       turns.wake(this);
     });
     return undefined;
@@ -265,13 +265,13 @@ export class PeerLink {
   /** Writes as long as the connection takes it. */
   #pump(): void {
     if (this.#state !== "open" || this.#pulse.isBlocked) return;
-    const { socket, clock } = this.#options;
+    const { socket } = this.#options;
     socket.cork();
     for (let parts = this.#next(); parts !== undefined; parts = this.#next()) {
       let hasRoom = true;
       for (const part of parts) hasRoom = socket.write(part);
       if (hasRoom) continue;
-      this.#pulse.blocked(clock.monotonic());
+      this.#pulse.blocked();
       break;
     }
     socket.uncork();
@@ -304,7 +304,7 @@ export class PeerLink {
     const { clock, limits } = this.#options;
     for (;;) {
       await clock.sleep(limits.keepAliveMs, { signal: this.#end.signal });
-      const code = this.#pulse.tick(clock.monotonic(), this.#isDeaf);
+      const code = this.#pulse.tick(this.#isDeaf);
       if (code !== undefined) this.cut(code);
       else this.stir();
     }

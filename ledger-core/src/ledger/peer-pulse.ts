@@ -7,17 +7,17 @@ import type { PeerLimits } from "./peer-limits.ts";
 export type PulseFrame = { readonly type: "ping" | "pong"; readonly body: Uint8Array };
 
 export class PeerPulse {
-  readonly #limits: PeerLimits;
-  #heardAt: number;
-  #blockedAt: number | undefined;
+  readonly #intervalsMax: number;
+  #quietIntervals = 0;
+  #blockedIntervals = 0;
+  #isBlocked = false;
   #pings = 0n;
   #ping: { readonly body: Uint8Array; sentAt: number | undefined } | undefined;
   #answer: Uint8Array | undefined;
   #roundTripMs: number | undefined;
 
-  constructor(limits: PeerLimits, now: number) {
-    this.#limits = limits;
-    this.#heardAt = now;
+  constructor({ silentMsMax, keepAliveMs }: PeerLimits) {
+    this.#intervalsMax = Math.ceil(silentMsMax / keepAliveMs);
   }
 
   /** Of the last ping that was answered. */
@@ -26,21 +26,22 @@ export class PeerPulse {
   }
 
   /** Bytes came, or it was we who did not listen. */
-  heard(now: number): void {
-    this.#heardAt = now;
+  heard(): void {
+    this.#quietIntervals = 0;
   }
 
   /** The connection takes no more for now. */
-  blocked(now: number): void {
-    this.#blockedAt ??= now;
+  blocked(): void {
+    this.#isBlocked = true;
+    this.#blockedIntervals = 0;
   }
 
   unblocked(): void {
-    this.#blockedAt = undefined;
+    this.#isBlocked = false;
   }
 
   get isBlocked(): boolean {
-    return this.#blockedAt !== undefined;
+    return this.#isBlocked;
   }
 
   /** Only the newest ping is answered: a flood of them costs one answer at a time. */
@@ -56,16 +57,16 @@ export class PeerPulse {
   }
 
   /**
-   * Asked at each interval: has the link died? Else a ping is made ready.
+   * Asked at each interval: has the link died? Else a ping is made ready. Counted are intervals and not
+   * time, so that a process that was stopped for long does not take all its peers for dead.
+   *
    * @param isDeaf we do not read at the moment, so silence says nothing.
    */
-  tick(
-    now: number,
-    isDeaf: boolean,
-  ): Extract<PeerCode, "PEER_STALLED" | "PEER_SILENT"> | undefined {
-    const { silentMsMax } = this.#limits;
-    if (now - (this.#blockedAt ?? now) > silentMsMax) return "PEER_STALLED";
-    if (!isDeaf && now - this.#heardAt > silentMsMax) return "PEER_SILENT";
+  tick(isDeaf: boolean): Extract<PeerCode, "PEER_STALLED" | "PEER_SILENT"> | undefined {
+    if (this.#isBlocked) this.#blockedIntervals++;
+    if (!isDeaf) this.#quietIntervals++;
+    if (this.#isBlocked && this.#blockedIntervals > this.#intervalsMax) return "PEER_STALLED";
+    if (this.#quietIntervals > this.#intervalsMax) return "PEER_SILENT";
     this.#ping ??= { body: u64(this.#pings++), sentAt: undefined };
     return undefined;
   }
