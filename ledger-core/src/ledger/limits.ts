@@ -41,3 +41,13 @@ export const ledgerLimits: LedgerLimits = {
 
 /** Bytes of a validator's key file: an Ed25519 key in PEM has 119. */
 export const validatorKeyBytesMax = 4_096;
+/** Messages of peers that one turn of a channel takes: what comes meanwhile waits for the next. */
+export const eventsPerTurnMax = 256;
+/** Messages of one peer, and bytes of them together, that wait for a turn; one more is dropped. */
+export const inboundMessagesPerPeerMax = 1_024;
+export const inboundBytesPerPeerMax = 8_388_608;
+/** Milliseconds of rest after the disk refused: doubled each time up to the most. */
+export const recoverPauseMsMin = 1_000;
+export const recoverPauseMsMax = 30_000;
+/** Kinds of misbehaviour by peer that are counted apart. */
+export const misbehaviourKindsMax = 1_024;

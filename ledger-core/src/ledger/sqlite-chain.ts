@@ -160,6 +160,15 @@ export class SqliteChain {
     return boundary === undefined ? undefined : new ValidatorSet(epoch, boundary.validators);
   }
 
+  /** Digest of the boundary block from which an epoch starts; the channel's id for the first. */
+  startOf(epoch: number): Digest {
+    if (epoch === 0) return this.#genesis.identity.id;
+    const height = this.#rows.boundaryOf.get(epoch - 1);
+    const row = height === undefined ? undefined : this.#rows.at.get(height);
+    assert(row !== undefined, "an epoch that has begun has a boundary");
+    return digestOf(row.digest);
+  }
+
   /** Each block that ended an epoch, with the certificate that finalizes it where that is held. */
   *boundaries(): Generator<{ readonly block: Block; readonly certificate?: Certificate }> {
     for (let epoch = 0; ; epoch++) {

@@ -37,11 +37,11 @@ export class SqliteChannel {
   readonly db: Database.Database;
   readonly log: SqliteLog;
   readonly rows: ChannelRows;
-  readonly #crypto: CryptoPort;
+  readonly crypto: CryptoPort;
 
   private constructor(db: Database.Database, crypto: CryptoPort) {
     this.db = db;
-    this.#crypto = crypto;
+    this.crypto = crypto;
     this.rows = openChannelRows(db);
     this.log = SqliteLog.open(db, {
       prefix: "channel_log",
@@ -98,7 +98,7 @@ export class SqliteChannel {
   genesis(): ChannelGenesis {
     const transaction = this.transaction(0);
     assert(transaction !== undefined, "the channel has been opened");
-    const judged = judgeGenesis(this.#crypto, transaction);
+    const judged = judgeGenesis(this.crypto, transaction);
     if (!judged.ok) throw corrupt(`its first leaf does not open a channel (${judged.fault.code})`);
     return judged.value;
   }
@@ -107,7 +107,7 @@ export class SqliteChannel {
   loadState(genesis: ChannelGenesis): LedgerState {
     const { size, hasher } = this.log;
     return {
-      channel: ChannelState.of({ crypto: this.#crypto, genesis }, this.#content(size)),
+      channel: ChannelState.of({ crypto: this.crypto, genesis }, this.#content(size)),
       log: CompactRange.fromNodes(hasher, size, this.log.nodeReader()),
       epochStart: genesis.identity.id,
       applied: [],
@@ -143,7 +143,7 @@ export class SqliteChannel {
   verifyAll(): void {
     this.log.verifyAll();
     const genesis = this.genesis();
-    let state = ChannelState.of({ crypto: this.#crypto, genesis });
+    let state = ChannelState.of({ crypto: this.crypto, genesis });
     for (const { first, count, time } of this.rows.blocks()) {
       for (let index = Math.max(first, 1); index < first + count; index++)
         state = this.#replay(state, index, time);
@@ -159,7 +159,7 @@ export class SqliteChannel {
     if (transaction === undefined) throw corrupt("a transaction is gone");
     const statement = parseStatement(transaction.statement);
     if (!statement.ok) throw corrupt(`leaf ${index} is malformed (${statement.fault.code})`);
-    if (this.rows.indexOf(statementIdentity(this.#crypto, statement.value)) !== index)
+    if (this.rows.indexOf(statementIdentity(this.crypto, statement.value)) !== index)
       throw corrupt(`leaf ${index} is not found by its identity`);
     const change = judgeTransaction(state, statement.value, { transaction, time });
     if (!change.ok) throw corrupt(`leaf ${index} was not valid (${change.fault.code})`);
@@ -202,7 +202,7 @@ export class SqliteChannel {
 
   #content(end: number): ChannelContent {
     return {
-      lanes: this.rows.lanes(this.#crypto),
+      lanes: this.rows.lanes(this.crypto),
       openings: this.rows.openings(),
       revocations: this.rows.revocationsBefore(end),
     };

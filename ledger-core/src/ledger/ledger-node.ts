@@ -1,0 +1,200 @@
+/**
+ * A process's part in its consortium: many channels, each with its own members, policy, log and database;
+ * one database of votes and one loop for all of them, and the network that they share.
+ */
+
+import { randomBytes } from "node:crypto";
+import { assert } from "../base/assert.ts";
+import type { Digest } from "../base/bytes.ts";
+import { equal, toHex } from "../base/bytes.ts";
+import type { CryptoPort } from "../base/crypto-port.ts";
+import type { Identifier } from "../base/identifier.ts";
+import { OperationalError } from "../base/operational-error.ts";
+import type { ReplicaParameters } from "../consensus/replica-io.ts";
+import { databaseError, openDatabase } from "../daemon/sqlite.ts";
+import type { Clock } from "../daemon/system-clock.ts";
+import type { Transaction } from "../wire/transaction.ts";
+import type { ChannelGenesis } from "./channel-genesis.ts";
+import { judgeGenesis } from "./channel-genesis.ts";
+import { lanParameters } from "./consensus-parameters.ts";
+import { verificationsKeptMax } from "./limits.ts";
+import type { PeerNetwork } from "./peer-network.ts";
+import { ReplicatedLedger } from "./replicated-ledger.ts";
+import { SqliteChannel } from "./sqlite-channel.ts";
+import { SqliteLedgerStore } from "./sqlite-ledger-store.ts";
+import { SqliteVoteStore } from "./sqlite-vote-store.ts";
+import { TurnLoop } from "./turn-loop.ts";
+import type { ValidatorKey } from "./validator-key.ts";
+import { rememberVerifications } from "./verification-memory.ts";
+
+export type LedgerNodeOptions = {
+  /** The database of votes; the node owns it until `close`. */
+  readonly votesPath: string;
+  readonly crypto: CryptoPort;
+  readonly clock: Clock;
+  /** Absent where every channel has one validator. */
+  readonly network?: Pick<PeerNetwork, "send">;
+  /** A channel stopped for good while nobody was waiting for it. Throws unless given. */
+  readonly stopped?: (error: unknown) => void;
+};
+
+export type OpenLedgerOptions = {
+  /** The channel's database; the ledger owns it until `close`. */
+  readonly path: string;
+  /** Own key; it votes where the channel's validators have it, and follows otherwise. */
+  readonly validatorKey: ValidatorKey;
+  /** Own name where the key is no validator's. */
+  readonly self?: Identifier;
+  readonly parameters?: ReplicaParameters;
+  /** Makes leaf 0, asked for only while the log is empty: see `createChannel`. */
+  readonly openChannel: () => Promise<Transaction>;
+};
+
+export class LedgerNode {
+  readonly #options: LedgerNodeOptions;
+  readonly #votes: SqliteVoteStore;
+  readonly #loop: TurnLoop;
+  readonly #ledgers = new Map<string, ReplicatedLedger>();
+
+  private constructor(options: LedgerNodeOptions, votes: SqliteVoteStore) {
+    this.#options = options;
+    this.#votes = votes;
+    this.#loop = new TurnLoop(votes);
+  }
+
+  /** @throws OperationalError DATABASE_*, DISK_FULL. */
+  static open(options: LedgerNodeOptions): LedgerNode {
+    return new LedgerNode(options, SqliteVoteStore.open(options.votesPath, options.crypto));
+  }
+
+  /**
+   * Opens a channel, or its first time creates it. A database without votes of its channel was restored or
+   * has lost them: with peers, nothing is signed until they have said what was; alone, it is refused.
+   *
+   * @throws OperationalError DATABASE_*, DISK_FULL, VOTES_LOST, VOTES_CORRUPT, VALIDATOR_KEY_MISMATCH,
+   *   SEAL_INCONSISTENT.
+   */
+  async openLedger(options: OpenLedgerOptions): Promise<ReplicatedLedger> {
+    const crypto = rememberVerifications(this.#options.crypto, verificationsKeptMax);
+    const db = openDatabase(options.path);
+    try {
+      const database = SqliteChannel.open(db, crypto);
+      const opening = database.log.size === 0 ? await options.openChannel() : undefined;
+      const genesis = opening === undefined ? database.genesis() : judgeOwn(crypto, opening);
+      const self = selfOf(genesis, options);
+      const store = new SqliteLedgerStore({
+        channel: database,
+        genesis,
+        votes: this.#votes,
+        crypto,
+        clock: this.#options.clock,
+        self,
+        key: options.validatorKey,
+        parameters: options.parameters ?? lanParameters,
+      });
+      this.#begin(store, genesis, opening !== undefined);
+      if (opening !== undefined) create(database, genesis, opening);
+      store.promiseFirst();
+      const ledger = this.#run({ database, store, genesis, self });
+      await ledger.start();
+      return ledger;
+    } catch (error) {
+      db.close();
+      throw databaseError(error, options.path);
+    }
+  }
+
+  /** What the network received for a channel of this node. */
+  receive(peer: Identifier, channel: Digest, payload: Uint8Array): void {
+    this.#ledgers.get(toHex(channel))?.shell.receive(peer, payload);
+  }
+
+  /** Closes every ledger and the votes. */
+  async close(): Promise<void> {
+    for (const ledger of [...this.#ledgers.values()]) await ledger.close();
+    this.#votes.close();
+  }
+
+  #begin(store: SqliteLedgerStore, genesis: ChannelGenesis, isNew: boolean): void {
+    const { id } = genesis.identity;
+    if (this.#votes.has(id)) return;
+    const isAlone = genesis.policy.validators.length === 1;
+    if (isAlone && store.chain.height > 0) throw votesLost(genesis);
+    this.#votes.begin(id, { amnesia: !isNew && !isAlone });
+  }
+
+  #run(
+    parts: Pick<
+      ConstructorParameters<typeof ReplicatedLedger>[0],
+      "database" | "store" | "genesis" | "self"
+    >,
+  ): ReplicatedLedger {
+    const { clock, network, stopped } = this.#options;
+    const { id } = parts.genesis.identity;
+    const key = toHex(id);
+    assert(!this.#ledgers.has(key), "a channel is open once");
+    const ledger: ReplicatedLedger = new ReplicatedLedger({
+      ...parts,
+      channel: id,
+      loop: this.#loop,
+      network: network ?? noNetwork,
+      clock,
+      nonce: () => new Uint8Array(randomBytes(8)),
+      closed: () => {
+        this.#ledgers.delete(key);
+        const floor = ledger.shell.takeFinal();
+        if (floor !== undefined)
+          this.#votes.write([{ channel: id, writes: [{ type: "final", floor }] }]);
+      },
+      stopped: stopped ?? throwLater,
+    });
+    this.#ledgers.set(key, ledger);
+    return ledger;
+  }
+}
+
+const noNetwork = { send: () => undefined };
+
+/** As an error that nobody catches: the process ends, and its supervisor starts it again. */
+function throwLater(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
+}
+
+/** A channel-open that our own process made, or was given. */
+function judgeOwn(crypto: CryptoPort, transaction: Transaction): ChannelGenesis {
+  const judged = judgeGenesis(crypto, transaction);
+  assert(judged.ok, `a channel opens validly${judged.ok ? "" : `: ${judged.fault.code}`}`);
+  return judged.value;
+}
+
+function create(database: SqliteChannel, genesis: ChannelGenesis, transaction: Transaction): void {
+  const { id: identity } = genesis.identity;
+  // Every validator has the same first block, so its time is the statement's own.
+  const time = genesis.claims.at;
+  database.db
+    .transaction(() => database.appendBlock([{ identity, transaction }], { time }))
+    .immediate();
+}
+
+/** The validator with our key; a node that follows names itself. */
+function selfOf(genesis: ChannelGenesis, { validatorKey, self }: OpenLedgerOptions): Identifier {
+  const { validators } = genesis.policy;
+  const own = validators.find(({ publicKey }) => equal(publicKey, validatorKey.publicKey));
+  if (own !== undefined) return own.name;
+  if (self !== undefined && validators.length > 1) return self;
+  throw new OperationalError(
+    "VALIDATOR_KEY_MISMATCH",
+    `The validator key is none of those that the channel ${genesis.identity.origin} was opened with: ` +
+      "put the right key file back, or open a new incarnation of the channel with restore.",
+  );
+}
+
+function votesLost(genesis: ChannelGenesis): OperationalError {
+  return new OperationalError(
+    "VOTES_LOST",
+    `The votes of the channel ${genesis.identity.origin} are not in the votes database, so its own ` +
+      "database may be an old copy, and nobody else could tell: open a new incarnation with restore.",
+  );
+}

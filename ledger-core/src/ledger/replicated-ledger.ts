@@ -1,0 +1,244 @@
+/**
+ * A channel's ledger over its consensus engine: submissions in, sealed checkpoints and proofs out. With one
+ * validator it is the same, without peers: a block is final when its own disk has it.
+ */
+
+import type { Digest } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
+import { err, ok } from "../base/result.ts";
+import type { EngineEffect } from "../consensus/engine-io.ts";
+import { transactionBytesMax } from "../consensus/limits.ts";
+import { treeHasher } from "../log/leaf-hash.ts";
+import type { TrustPolicy } from "../receipt/trust-policy.ts";
+import type { Identifier } from "../wire/identifier.ts";
+import { parseStatement } from "../wire/statement.ts";
+import type { Transaction } from "../wire/transaction.ts";
+import { encodeTransaction } from "../wire/transaction.ts";
+import type { ChannelGenesis, ChannelIdentity } from "./channel-genesis.ts";
+import { describeLedger } from "./describe-ledger.ts";
+import { EngineShell } from "./engine-shell.ts";
+import { judgeTransaction } from "./judge-transaction.ts";
+import type { Ledger, LedgerStatus, OrderedLane, SealedCheckpoint } from "./ledger.ts";
+import type { LedgerState } from "./ledger-state.ts";
+import { blockWaitMs, submissionsPendingMax, transactionsPerBlockMax } from "./limits.ts";
+import type { RevocationList } from "./revocation-tree.ts";
+import { RevocationTree } from "./revocation-tree.ts";
+import { SealFeed } from "./seal-feed.ts";
+import type { Delivery, EngineShellOptions } from "./shell-io.ts";
+import type { SqliteChannel } from "./sqlite-channel.ts";
+import { statementIdentity } from "./sqlite-channel.ts";
+import type { SqliteLedgerStore } from "./sqlite-ledger-store.ts";
+import type { Submission, SubmitResult } from "./submissions.ts";
+import { Submissions } from "./submissions.ts";
+
+export type ReplicatedLedgerParts = Omit<EngineShellOptions<LedgerState>, "deliver" | "store"> & {
+  readonly database: SqliteChannel;
+  readonly store: SqliteLedgerStore;
+  readonly genesis: ChannelGenesis;
+  /** Called once, at the end of `close`. */
+  readonly closed: () => void;
+  /** The channel stopped for good: what it could not do and nobody was waiting for. */
+  readonly stopped: (error: unknown) => void;
+};
+
+export class ReplicatedLedger implements Ledger {
+  readonly channel: ChannelIdentity;
+  readonly trustPolicy: TrustPolicy;
+  readonly shell: EngineShell<LedgerState>;
+  readonly #parts: ReplicatedLedgerParts;
+  readonly #submissions = new Submissions(submissionsPendingMax);
+  readonly #feed = new SealFeed();
+  readonly #firstSeal = Promise.withResolvers<void>();
+  #gathered: Submission[] = [];
+  #gathering = false;
+  #closed = false;
+  #pausedBy: string | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(parts: ReplicatedLedgerParts) {
+    const { genesis, channel, self, store, loop, network, clock, nonce } = parts;
+    this.channel = genesis.identity;
+    this.trustPolicy = genesis.policy;
+    this.#parts = parts;
+    const deliver = (delivery: Delivery<LedgerState>) => this.#deliver(delivery);
+    this.shell = new EngineShell({ channel, self, store, loop, network, clock, nonce, deliver });
+  }
+
+  /**
+   * Starts ordering. A validator that needs nobody else has sealed what its log holds when this resolves.
+   *
+   * @throws OperationalError DATABASE_*, VOTES_CORRUPT, SEAL_INCONSISTENT.
+   */
+  async start(): Promise<void> {
+    const { store, genesis } = this.#parts;
+    this.shell.start();
+    if (genesis.policy.quorum > 1 || store.isSealed) return;
+    await this.#firstSeal.promise;
+  }
+
+  async submit(
+    transaction: Transaction,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<SubmitResult> {
+    signal.throwIfAborted();
+    if (this.#closed) return err({ code: "LEDGER_CLOSED" });
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#pausedBy !== undefined)
+      return err({ code: "LEDGER_UNAVAILABLE", cause: this.#pausedBy });
+    const statement = parseStatement(transaction.statement);
+    if (!statement.ok) return statement;
+    const { database, store } = this.#parts;
+    const identity = statementIdentity(database.crypto, statement.value);
+    const index = database.indexOf(identity);
+    if (index !== undefined && index < (store.sealed?.size ?? 0n)) return ok({ index });
+    const bytes = encodeTransaction(transaction);
+    if (bytes.length > transactionBytesMax)
+      return err({ code: "FIELD_TOO_LONG", field: "transaction" });
+    const id = toHex(identity);
+    const isNew = this.#submissions.find(id) === undefined;
+    const of = { id, bytes, transaction, statement: statement.value };
+    const outcome = this.#submissions.add(of, { signal });
+    const submission = this.#submissions.find(id);
+    if (index !== undefined) this.#submissions.ordered(id, index);
+    else if (isNew && submission !== undefined) this.#handOver(submission);
+    return outcome;
+  }
+
+  sealed(): SealedCheckpoint | undefined {
+    return this.#parts.store.sealed;
+  }
+
+  seals({ signal }: { readonly signal: AbortSignal }): AsyncIterable<SealedCheckpoint> {
+    return this.#feed.follow({ signal });
+  }
+
+  inclusion(index: bigint, size: bigint): readonly Digest[] {
+    return this.#parts.database.log.inclusion(Number(index), Number(size));
+  }
+
+  consistency(size1: bigint, size2: bigint): readonly Digest[] {
+    return this.#parts.database.log.consistency(Number(size1), Number(size2));
+  }
+
+  entry(index: bigint): Uint8Array | undefined {
+    return this.#parts.database.log.entry(Number(index));
+  }
+
+  lane(gateway: Identifier): OrderedLane | undefined {
+    const lane = this.#parts.store.state.channel.lane(gateway);
+    if (lane === undefined) return undefined;
+    const { incarnation, head, index, frozen } = lane;
+    return { incarnation, head, index, frozen };
+  }
+
+  revocations(asOf?: bigint): RevocationList {
+    const { database, store } = this.#parts;
+    if (asOf === undefined) return store.state.channel.revocations;
+    const hasher = treeHasher((bytes) => database.crypto.sha256(bytes));
+    return RevocationTree.of(hasher, database.revocationsBefore(Number(asOf)));
+  }
+
+  status(): LedgerStatus {
+    const { database, store, genesis } = this.#parts;
+    return describeLedger({
+      genesis,
+      state: store.state.channel,
+      size: database.log.size,
+      sealed: store.sealed,
+      pendingTransactions: this.#submissions.count,
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.shell.close();
+    this.#submissions.settleAll(err({ code: "LEDGER_CLOSED" }));
+    this.#feed.end();
+    this.#parts.database.db.close();
+    this.#parts.closed();
+  }
+
+  /** Gives what was submitted to the engine, after a moment for company. */
+  #handOver(submission: Submission): void {
+    this.#gathered.push(submission);
+    if (this.#gathered.length >= transactionsPerBlockMax) this.#flush();
+    if (this.#gathering) return;
+    this.#gathering = true;
+    const { clock } = this.#parts;
+    const done = () => {
+      this.#gathering = false;
+      this.#flush();
+    };
+    clock.sleep(blockWaitMs, { signal: never }).then(done, done);
+  }
+
+  #flush(): void {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    const transactions = gathered
+      .filter(({ id }) => this.#submissions.find(id) !== undefined)
+      .map(({ id, bytes }) => ({ id, bytes }));
+    if (transactions.length > 0) this.shell.submit(transactions);
+  }
+
+  #deliver(delivery: Delivery<LedgerState>): void {
+    switch (delivery.type) {
+      case "commit":
+        for (const block of delivery.blocks) {
+          const first = block.block.header.logSize - BigInt(block.ids.length);
+          for (const [at, id] of block.ids.entries())
+            this.#submissions.ordered(id, first + BigInt(at));
+        }
+        return;
+      case "sealed": {
+        const { sealed } = this.#parts.store;
+        if (sealed === undefined) return;
+        this.#feed.push(sealed);
+        this.#submissions.sealed(sealed.size);
+        this.#firstSeal.resolve();
+        return;
+      }
+      case "refused":
+        this.#refuse(delivery);
+        return;
+      case "paused":
+        this.#pausedBy = delivery.cause;
+        this.#gathered = [];
+        this.#submissions.settleAll(err({ code: "LEDGER_UNAVAILABLE", cause: delivery.cause }));
+        return;
+      case "recovered":
+        this.#pausedBy = undefined;
+        return;
+      case "stopped":
+        this.#stop(delivery.error);
+        return;
+      case "amnesia":
+      case "equivocation":
+      case "epoch-started":
+        return;
+    }
+  }
+
+  /** The engine said that it is not valid; why, is said on the state that is final now. */
+  #refuse({ id }: Extract<EngineEffect<LedgerState>, { readonly type: "refused" }>): void {
+    const submission = this.#submissions.find(id);
+    if (submission === undefined || submission.index !== undefined) return;
+    const { transaction, statement } = submission;
+    const { state } = this.#parts.store;
+    const time = this.#parts.store.time;
+    const judged = judgeTransaction(state.channel, statement, { transaction, time });
+    if (judged.ok) this.#handOver(submission);
+    else this.#submissions.settle(submission, judged);
+  }
+
+  #stop(error: unknown): void {
+    this.#failure = { error };
+    const hadWaiters = this.#submissions.count > 0;
+    this.#submissions.failAll(error);
+    this.#firstSeal.reject(error);
+    if (!hadWaiters) this.#parts.stopped(error);
+  }
+}
+
+const { signal: never } = new AbortController();

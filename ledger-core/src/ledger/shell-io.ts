@@ -1,0 +1,64 @@
+/** The ports of the shell around a channel's engine: engine, store, and whoever waits for outcomes. */
+
+import type { Digest } from "../base/bytes.ts";
+import type { Identifier } from "../base/identifier.ts";
+import type { MonotonicMillis } from "../base/time.ts";
+import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
+import type { FinalBlocks } from "../consensus/message.ts";
+import type { Moment, SealPoint } from "../consensus/replica-io.ts";
+import type { ValidatorSet } from "../consensus/validator-set.ts";
+import type { Clock } from "../daemon/system-clock.ts";
+import type { PeerNetwork } from "./peer-network.ts";
+import type { TurnLoop } from "./turn-loop.ts";
+
+/** What the shell needs of `ChannelEngine`. */
+export type ShellEngine<State> = {
+  readonly validators: ValidatorSet;
+  step(
+    event: EngineEvent,
+    moment: Moment,
+  ): {
+    readonly effects: readonly EngineEffect<State>[];
+    readonly wakeAt: MonotonicMillis | undefined;
+  };
+};
+
+export type CommitEffect<State> = Extract<EngineEffect<State>, { readonly type: "commit" }>;
+export type SealedEffect = Extract<EngineEffect<never>, { readonly type: "sealed" }>;
+
+/** The channel's own database. Everything that it takes is durable when it returns. */
+export interface ShellStore<State> {
+  /** Builds the engine from what the disk holds. */
+  recover(): ShellEngine<State>;
+  /** All of it in one transaction: blocks, certificates, log, state, promises of seals. */
+  commit(commits: readonly CommitEffect<State>[]): void;
+  /** From the durable promise; undefined where there is none. */
+  sign(point: SealPoint): Uint8Array | undefined;
+  keepSeal(sealed: SealedEffect): void;
+  finalBlocks(from: number): FinalBlocks | undefined;
+}
+
+/** Effects that whoever waits for the channel is told of, after all else was done. */
+export type Delivery<State> =
+  | Extract<
+      EngineEffect<State>,
+      { readonly type: "commit" | "sealed" | "refused" | "amnesia" | "equivocation" }
+    >
+  | { readonly type: "epoch-started"; readonly validators: ValidatorSet }
+  /** The disk refused: the engine was thrown away, and comes back after a pause. */
+  | { readonly type: "paused"; readonly cause: string }
+  | { readonly type: "recovered" }
+  /** For good: `error` says why. */
+  | { readonly type: "stopped"; readonly error: unknown };
+
+export type EngineShellOptions<State> = {
+  readonly channel: Digest;
+  readonly self: Identifier;
+  readonly store: ShellStore<State>;
+  readonly loop: TurnLoop;
+  readonly network: Pick<PeerNetwork, "send">;
+  readonly clock: Clock;
+  /** 8 random bytes, new each time. */
+  readonly nonce: () => Uint8Array;
+  readonly deliver: (delivery: Delivery<State>) => void;
+};

@@ -1,0 +1,238 @@
+/** A channel's own database as the shell of its engine sees it: one commit for all that a block brings. */
+
+import { assert, present } from "../base/assert.ts";
+import { equal } from "../base/bytes.ts";
+import type { CryptoPort } from "../base/crypto-port.ts";
+import type { Identifier } from "../base/identifier.ts";
+import { OperationalError } from "../base/operational-error.ts";
+import type { UnixMillis } from "../base/time.ts";
+import { ChannelEngine } from "../consensus/channel-engine.ts";
+import type { EngineRecovered } from "../consensus/engine-io.ts";
+import type { FinalBlocks } from "../consensus/message.ts";
+import type { FinalTip, ReplicaParameters, SealPoint, VoteFloor } from "../consensus/replica-io.ts";
+import type { ValidatorSet } from "../consensus/validator-set.ts";
+import { databaseError } from "../daemon/sqlite.ts";
+import type { Clock } from "../daemon/system-clock.ts";
+import type { ChannelGenesis } from "./channel-genesis.ts";
+import { LedgerApplication } from "./ledger-application.ts";
+import type { LedgerState } from "./ledger-state.ts";
+import { PointSigner } from "./point-signer.ts";
+import type { TimedSeal } from "./seal-payload.ts";
+import { combineSeals, verifySealPayload } from "./seal-payload.ts";
+import type { CommitEffect, SealedEffect, ShellStore } from "./shell-io.ts";
+import { SqliteChain } from "./sqlite-chain.ts";
+import type { SqliteChannel } from "./sqlite-channel.ts";
+import type { StoredSeal } from "./sqlite-seals.ts";
+import { SqliteSeals } from "./sqlite-seals.ts";
+import type { ValidatorKey } from "./validator-key.ts";
+import type { VoteStore } from "./vote-store.ts";
+
+export type LedgerStoreOptions = {
+  readonly channel: SqliteChannel;
+  readonly genesis: ChannelGenesis;
+  readonly votes: VoteStore;
+  readonly crypto: CryptoPort;
+  readonly clock: Clock;
+  /** Own name and key; it votes in the epochs whose set has both. */
+  readonly self: Identifier;
+  readonly key: ValidatorKey;
+  readonly parameters: ReplicaParameters;
+};
+
+export class SqliteLedgerStore implements ShellStore<LedgerState> {
+  readonly chain: SqliteChain;
+  readonly #options: LedgerStoreOptions;
+  readonly #application: LedgerApplication;
+  readonly #signer: PointSigner;
+  readonly #seals: SqliteSeals;
+  #state: LedgerState | undefined;
+  #time: UnixMillis | undefined;
+  #sealed: TimedSeal | undefined;
+
+  constructor(options: LedgerStoreOptions) {
+    const { channel, genesis, crypto, key } = options;
+    const { origin } = genesis.identity;
+    this.#options = options;
+    this.chain = new SqliteChain(channel, { crypto, genesis });
+    this.#application = new LedgerApplication({ crypto, history: channel.history });
+    this.#signer = new PointSigner({ db: channel.db, log: channel.log, crypto }, { key, origin });
+    this.#seals = new SqliteSeals(channel.db);
+    const stored = this.#seals.newest();
+    if (stored !== undefined) this.#sealed = this.#combined(stored);
+  }
+
+  /** After the newest final block. */
+  get state(): LedgerState {
+    return present(this.#state, "the state of a store that was recovered");
+  }
+
+  /** Of the newest final block; the opening's before the first. */
+  get time(): UnixMillis {
+    return present(this.#time, "the time of a store that was recovered");
+  }
+
+  /** The newest seal that is stored. */
+  get sealed(): TimedSeal | undefined {
+    return this.#sealed;
+  }
+
+  /** Whether the newest seal point of the final chain has its seal. */
+  get isSealed(): boolean {
+    const promised = this.#signer.promised();
+    return promised === undefined || (this.#sealed?.size ?? 0n) >= promised.size;
+  }
+
+  /** Promises a first seal, of the log as it was before any block of this chain. */
+  promiseFirst(): void {
+    if (this.#signer.promised() !== undefined) return;
+    const { channel, clock } = this.#options;
+    const size = BigInt(channel.log.size);
+    const point = { epoch: 0, height: this.chain.height, size, root: channel.log.root() };
+    this.#write(() => this.#signer.promise(point, clock.now()));
+  }
+
+  recover(): ChannelEngine<LedgerState> {
+    return this.#guarded(() => {
+      const { genesis, votes, crypto, self, key, parameters } = this.#options;
+      const channel = genesis.identity.id;
+      const { tip, validators, final } = this.#tip();
+      this.#state = tip.state;
+      this.#time = tip.time;
+      // A crash may have come between the block's commit and this.
+      if (final !== undefined)
+        votes.write([{ channel, writes: [{ type: "final", floor: final }] }]);
+      const sealed = this.#seals.newest();
+      const promised = this.#signer.promised();
+      const isOpen = promised !== undefined && promised.size > (sealed?.point.size ?? 0n);
+      const recovered: EngineRecovered<LedgerState> = {
+        ...votes.load(channel),
+        tip,
+        validators,
+        ...(sealed === undefined ? {} : { sealed }),
+        ...(isOpen && promised.epoch === validators.epoch ? { unsealed: promised } : {}),
+      };
+      const origin = genesis.identity.origin;
+      return new ChannelEngine(
+        {
+          crypto,
+          sign: (message) => key.sign(message),
+          application: this.#application,
+          verifySeal: (validator, point, payload) =>
+            verifySealPayload(crypto, validator, { ...point, origin }, payload),
+        },
+        { channel, parameters, self: { name: self, publicKey: key.publicKey } },
+        recovered,
+      );
+    });
+  }
+
+  commit(commits: readonly CommitEffect<LedgerState>[]): void {
+    const { channel, clock } = this.#options;
+    this.#write(() => {
+      const now = clock.now();
+      for (const { blocks, certificate } of commits) {
+        for (const [at, { block, digest, state, sealPoint }] of blocks.entries()) {
+          const { applied } = state;
+          const { time } = block.header;
+          assert(applied.length === block.transactions.length, "a state tells what was ordered");
+          if (applied.length > 0) channel.appendBlock(applied, { time });
+          this.chain.append(block, digest, at === blocks.length - 1 ? certificate : undefined);
+          if (sealPoint !== undefined) this.#signer.promise(sealPoint, now);
+        }
+      }
+    });
+    const last = commits.at(-1)?.blocks.at(-1);
+    if (last === undefined) return;
+    this.#state = last.state;
+    this.#time = last.block.header.time;
+  }
+
+  sign(point: SealPoint): Uint8Array | undefined {
+    return this.#guarded(() => this.#signer.sign(point));
+  }
+
+  keepSeal(sealed: SealedEffect): void {
+    if (sealed.point.size <= (this.#sealed?.size ?? 0n)) return;
+    this.#write(() => this.#seals.put(sealed));
+    this.#sealed = this.#combined(sealed);
+  }
+
+  finalBlocks(from: number): FinalBlocks | undefined {
+    return this.#guarded(() => this.chain.finalBlocks(from));
+  }
+
+  /** The tip as the engine starts from it, its validators, and the floor that it allows. */
+  #tip(): {
+    readonly tip: FinalTip<LedgerState>;
+    readonly validators: ValidatorSet;
+    readonly final?: VoteFloor;
+  } {
+    const { channel, genesis } = this.#options;
+    const stored = channel.loadState(genesis);
+    const last = this.chain.tip();
+    if (last === undefined) {
+      const tip = {
+        view: 0,
+        height: 0,
+        digest: genesis.identity.id,
+        time: genesis.claims.at,
+        logSize: BigInt(channel.log.size),
+        logRoot: channel.log.root(),
+        state: stored,
+      };
+      return { tip, validators: this.#validatorsOf(0) };
+    }
+    const { header, digest, certificate } = last;
+    const { epoch, height, time, logSize, logRoot, boundary } = header;
+    const isTrue =
+      logSize === BigInt(channel.log.size) &&
+      equal(logRoot, channel.log.root()) &&
+      equal(header.stateRoot, stored.channel.root());
+    if (!isTrue) throw corrupt(height);
+    const orders = boundary === undefined ? epoch : epoch + 1;
+    const epochStart = this.chain.startOf(orders);
+    const { view } = certificate.ballot;
+    const tip = {
+      view: boundary === undefined ? view : 0,
+      height,
+      digest,
+      time,
+      logSize,
+      logRoot,
+      state: { ...stored, epochStart },
+      certificate,
+    };
+    return { tip, validators: this.#validatorsOf(orders), final: { epoch, view } };
+  }
+
+  #validatorsOf(epoch: number): ValidatorSet {
+    return present(this.chain.validatorsOf(epoch), "validators of an epoch that has begun");
+  }
+
+  #combined({ point, seals }: StoredSeal): TimedSeal {
+    const { crypto, genesis } = this.#options;
+    const head = { origin: genesis.identity.origin, size: point.size, root: point.root };
+    return combineSeals(crypto, this.#validatorsOf(point.epoch), head, seals);
+  }
+
+  #write(work: () => void): void {
+    this.#guarded(() => this.#options.channel.db.transaction(work).immediate());
+  }
+
+  #guarded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      throw databaseError(error, this.#options.channel.db.name);
+    }
+  }
+}
+
+function corrupt(height: number): OperationalError {
+  return new OperationalError(
+    "DATABASE_CORRUPT",
+    `The channel's state or log is not what block ${height} led to. Nothing was changed. Copy the data ` +
+      "directory away, check the disk, and restore the directory from a backup.",
+    { details: { height } },
+  );
+}
