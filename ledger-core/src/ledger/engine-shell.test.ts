@@ -43,6 +43,19 @@ const fetch: Message = { type: "fetch-heights", from: 1 };
 const status: Message = { type: "status", epoch: 0, view: 1, finalHeight: 0, sealedSize: 0n };
 const point = { epoch: 0, height: 1, size: 2n, root: digestOf("root") };
 
+const engineStatus = {
+  epoch: 0,
+  view: 1,
+  finalHeight: 0,
+  finalView: 0,
+  sealedSize: 0n,
+  pending: 0,
+  isIdle: true,
+  viewTimersArmed: false,
+  abstaining: false,
+  ended: false,
+};
+
 /** What was done, in order, over all channels. */
 let log: string[];
 let clock: ManualClock;
@@ -86,6 +99,7 @@ class Channel {
         this.engines++;
         return {
           validators: set,
+          status: () => engineStatus,
           step: (event) => {
             this.events.push(event);
             const wakeAt = this.wakeAt === undefined ? undefined : monotonicMillis(this.wakeAt);

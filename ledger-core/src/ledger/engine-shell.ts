@@ -12,6 +12,7 @@ import type { PendingTransaction } from "../consensus/application.ts";
 import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
 import type { Message } from "../consensus/message.ts";
 import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
+import type { ReplicaStatus } from "../consensus/replica.ts";
 import type { VoteFloor } from "../consensus/replica-io.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import { InboundQueue } from "./inbound-queue.ts";
@@ -62,8 +63,9 @@ export class EngineShell<State> implements TurnTaker {
     this.#start(this.#options.store.recover());
   }
 
-  get isRunning(): boolean {
-    return this.#engine !== undefined;
+  /** Of the engine; undefined while there is none. */
+  status(): ReplicaStatus | undefined {
+    return this.#engine?.status();
   }
 
   submit(transactions: readonly PendingTransaction[]): void {

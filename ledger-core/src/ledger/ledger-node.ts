@@ -77,6 +77,7 @@ export class LedgerNode {
   async openLedger(options: OpenLedgerOptions): Promise<ReplicatedLedger> {
     const crypto = rememberVerifications(this.#options.crypto, verificationsKeptMax);
     const db = openDatabase(options.path);
+    let ledger: ReplicatedLedger | undefined;
     try {
       const database = SqliteChannel.open(db, crypto);
       const opening = database.log.size === 0 ? await options.openChannel() : undefined;
@@ -95,10 +96,11 @@ export class LedgerNode {
       this.#begin(store, genesis, opening !== undefined);
       if (opening !== undefined) create(database, genesis, opening);
       store.promiseFirst();
-      const ledger = this.#run({ database, store, genesis, self });
+      ledger = this.#run({ database, store, genesis, self });
       await ledger.start();
       return ledger;
     } catch (error) {
+      await ledger?.close();
       db.close();
       throw databaseError(error, options.path);
     }

@@ -8,6 +8,7 @@ import { toHex } from "../base/bytes.ts";
 import { err, ok } from "../base/result.ts";
 import type { EngineEffect } from "../consensus/engine-io.ts";
 import { transactionBytesMax } from "../consensus/limits.ts";
+import type { ReplicaStatus } from "../consensus/replica.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import type { TrustPolicy } from "../receipt/trust-policy.ts";
 import type { Identifier } from "../wire/identifier.ts";
@@ -147,6 +148,11 @@ export class ReplicatedLedger implements Ledger {
       sealed: store.sealed,
       pendingTransactions: this.#submissions.count,
     });
+  }
+
+  /** Of the engine, for operators; undefined while the disk refuses. */
+  consensus(): ReplicaStatus | undefined {
+    return this.shell.status();
   }
 
   async close(): Promise<void> {
