@@ -67,14 +67,18 @@ export function leavesOf(block: Pick<BlockContent, "transactions" | "boundary">)
 
 export function rootsOf(state: FakeState, transactions: readonly Uint8Array[]): StateRoots {
   return {
-    txRoot: rootOf(
-      hasher,
-      transactions.map((transaction) => hasher.leaf(transaction)),
-    ),
+    txRoot: txRootOf(transactions),
     stateRoot: state.chain,
     logSize: BigInt(state.log.size),
     logRoot: state.log.root(),
   };
+}
+
+function txRootOf(transactions: readonly Uint8Array[]): Digest {
+  return rootOf(
+    hasher,
+    transactions.map((transaction) => hasher.leaf(transaction)),
+  );
 }
 
 export const fakeGenesis: FakeState = {
@@ -153,6 +157,10 @@ export class FakeApplication implements Application<FakeState> {
       bytes += candidate.bytes.length;
     }
     return { ...finish(draft, { ...block, transactions }, ids), transactions, refused, known };
+  }
+
+  txRoot(transactions: readonly Uint8Array[]): Digest {
+    return txRootOf(transactions);
   }
 
   isOrdered(state: FakeState, id: string): boolean {

@@ -70,6 +70,10 @@ export class FakeLedger implements Application<FakeState> {
   /** Set to something else, this ledger executes as a broken one would. */
   salt = "";
 
+  txRoot(transactions: readonly Uint8Array[]): Digest {
+    return digest(...transactions);
+  }
+
   isOrdered(state: FakeState, id: string): boolean {
     return state.ids.has(id);
   }
@@ -137,7 +141,7 @@ export class FakeLedger implements Application<FakeState> {
     ids: readonly string[],
   ): Executed<FakeState> {
     const stateRoot = digest(state.root, u64(state.size), utf8(this.salt));
-    const txRoot = digest(...transactions);
+    const txRoot = this.txRoot(transactions);
     return { state, roots: { txRoot, stateRoot, logSize: state.size, logRoot: state.root }, ids };
   }
 }

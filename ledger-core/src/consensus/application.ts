@@ -67,6 +67,8 @@ export interface Application<State> {
   isOrdered(state: State, id: string): boolean;
   /** The identity of a transaction; faults where the bytes are no transaction at all. */
   identify(transaction: Uint8Array): Result<string, Fault>;
+  /** What a header's `txRoot` commits to: the exact transactions, in order, on whatever parent. */
+  txRoot(transactions: readonly Uint8Array[]): Digest;
   /**
    * Executes a block whole. Every transaction must be valid on the state that the one before it left,
    * none may be in the parent's history; otherwise the block is invalid and a fault says why.

@@ -132,7 +132,10 @@ export class BlockTree<State> {
     if ("missing" in chain) return "pending";
     let parent: ParentView<State> = { ...this.#tip, isBoundary: false };
     for (const node of chain.blocks) {
-      if (node.executed === undefined && node.invalid === undefined) this.#judge(node, parent);
+      if (node.executed === undefined && node.invalid === undefined && !this.#judge(node, parent)) {
+        this.#blocks.delete(node.key);
+        return "pending";
+      }
       if (node.executed === undefined) {
         of.invalid ??= "BLOCK_PARENT_INVALID";
         return "invalid";
@@ -153,13 +156,32 @@ export class BlockTree<State> {
       if (key === this.#tipKey || block.header.height <= tip.height) this.#blocks.delete(key);
   }
 
-  #judge(node: TreeBlock<State>, parent: ParentView<State>): void {
-    const code = this.#headerFault(node.block, parent) ?? this.#bodyFault(node.block);
-    if (code !== undefined) {
-      node.invalid = code;
-      return;
-    }
-    const { header, transactions } = node.block;
+  /**
+   * Executes a block on its parent, and notes the outcome for ever.
+   *
+   * @returns false where the body is not the header's: whoever sent it speaks for itself alone, and the
+   *   block with this digest is still to come.
+   */
+  #judge(node: TreeBlock<State>, parent: ParentView<State>): boolean {
+    const outcome = this.#outcome(node.block, parent);
+    if (typeof outcome !== "string") node.executed = outcome;
+    else if (this.#hasOwnBody(node.block)) node.invalid = outcome;
+    else return false;
+    return true;
+  }
+
+  #hasOwnBody({ header, transactions, equivocations }: Block): boolean {
+    return (
+      equal(this.#application.txRoot(transactions), header.txRoot) &&
+      equal(equivocationRootOf(this.#crypto, equivocations), header.equivocationRoot)
+    );
+  }
+
+  /** The state after the block, or a stable code: why it is invalid on this parent. */
+  #outcome(block: Block, parent: ParentView<State>): Executed<State> | string {
+    const code = this.#headerFault(block, parent) ?? this.#bodyFault(block);
+    if (code !== undefined) return code;
+    const { header, transactions } = block;
     const { height, time, parentDigest, boundary } = header;
     const content = {
       height,
@@ -169,9 +191,8 @@ export class BlockTree<State> {
       ...(boundary === undefined ? {} : { boundary }),
     };
     const executed = this.#application.execute(parent.state, content);
-    if (!executed.ok) node.invalid = executed.fault.code;
-    else if (!sameRoots(executed.value.roots, header)) node.invalid = "BLOCK_ROOTS_WRONG";
-    else node.executed = executed.value;
+    if (!executed.ok) return executed.fault.code;
+    return sameRoots(executed.value.roots, header) ? executed.value : "BLOCK_ROOTS_WRONG";
   }
 
   #headerFault({ header, transactions }: Block, parent: ParentView<State>): string | undefined {

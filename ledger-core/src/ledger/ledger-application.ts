@@ -1,5 +1,6 @@
 /** The ledger as the consensus core sees it: executes and builds blocks on immutable states. */
 
+import type { Digest } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Fault, Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
@@ -12,7 +13,9 @@ import type {
   PendingTransaction,
   Refusal,
 } from "../consensus/application.ts";
+import type { TreeHasher } from "../log/leaf-hash.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
+import { rootOf } from "../log/merkle-root.ts";
 import type { BlockMoment, RepeatedFault } from "./block-run.ts";
 import { BlockRun } from "./block-run.ts";
 import type { LedgerState, OrderedHistory } from "./ledger-state.ts";
@@ -39,6 +42,7 @@ export type BlockFault =
 export class LedgerApplication implements Application<LedgerState> {
   readonly #history: OrderedHistory;
   readonly #reader: TransactionReader;
+  readonly #hasher: TreeHasher;
 
   /** @param history answers for what is final and stored, never for more. */
   constructor(
@@ -46,13 +50,19 @@ export class LedgerApplication implements Application<LedgerState> {
     limits: TransactionReaderLimits = { transactionsKeptMax, transactionBytesKeptMax },
   ) {
     this.#history = history;
-    const hasher = treeHasher((bytes) => crypto.sha256(bytes));
-    this.#reader = new TransactionReader({ crypto, hasher }, limits);
+    this.#hasher = treeHasher((bytes) => crypto.sha256(bytes));
+    this.#reader = new TransactionReader({ crypto, hasher: this.#hasher }, limits);
   }
 
   /** What is remembered of transactions, for metrics. */
   get kept(): { readonly transactions: number; readonly bytes: number } {
     return { transactions: this.#reader.keptCount, bytes: this.#reader.bytesKept };
+  }
+
+  /** RFC 9162 root over SHA-256(0x00 ‖ transaction). */
+  txRoot(transactions: readonly Uint8Array[]): Digest {
+    const leaves = transactions.map((transaction) => this.#hasher.leaf(transaction));
+    return rootOf(this.#hasher, leaves);
   }
 
   isOrdered(state: LedgerState, id: string): boolean {
