@@ -9,9 +9,9 @@ import { receiveAnswer, votesHeldOf } from "./remembering.ts";
 import type { ReplicaCore } from "./replica-core.ts";
 import { digestKey } from "./view-tally.ts";
 
-/** What this validator says of itself, with what proves it. */
-export function ownStatus<State>(core: ReplicaCore<State>): Status {
-  const { set, view, history, tree, sealing, book, amnesia } = core;
+/** What this validator says of itself, with what proves it. An answer asks nothing: two would ask for ever. */
+export function ownStatus<State>(core: ReplicaCore<State>): Omit<Status, "question" | "answer"> {
+  const { set, view, history, tree, sealing } = core;
   const entry = history.entryOf(view);
   const { certificate } = tree.tip;
   return {
@@ -22,8 +22,13 @@ export function ownStatus<State>(core: ReplicaCore<State>): Status {
     sealedSize: sealing.sealedSize,
     ...(entry === undefined ? {} : { entry }),
     ...(certificate === undefined ? {} : { final: certificate }),
-    ...(book.amnesia ? { question: amnesia.question } : {}),
   };
+}
+
+/** The keep-alive; of a validator that lost its votes, a question. */
+export function keepAlive<State>(core: ReplicaCore<State>): Status {
+  const { book, amnesia } = core;
+  return { ...ownStatus(core), ...(book.amnesia ? { question: amnesia.question } : {}) };
 }
 
 export function receiveStatus<State>(core: ReplicaCore<State>, from: number, status: Status): void {

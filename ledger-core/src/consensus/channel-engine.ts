@@ -121,8 +121,9 @@ export class ChannelEngine<State> {
     if (message.type === "fetch-heights") {
       if (message.from >= 1 && message.from <= finalHeight)
         effects.push({ type: "serve-heights", to: name, from: message.from });
-    } else if (message.type === "status") {
-      if (message.epoch < this.#current.set.epoch && message.finalHeight < finalHeight)
+    } else if (message.type === "status" && message.finalHeight < finalHeight) {
+      // Only who is behind is told: two that follow would answer each other for ever.
+      if (message.epoch < this.#current.set.epoch)
         effects.push({ type: "serve-heights", to: name, from: message.finalHeight + 1 });
       else effects.push({ type: "send", to: name, message: this.#current.replica.ownStatus() });
     }

@@ -25,7 +25,9 @@ export function tryCommit<State>(core: ReplicaCore<State>): boolean {
       }
       continue;
     }
-    const last = present(chain.blocks.at(-1), "a finalization is above the tip");
+    // A boundary that was proposed again may be finalized in several views: it is final already.
+    const last = chain.blocks.at(-1);
+    if (last === undefined) continue;
     if (executeCertified(core, last) !== "executed") return false;
     commit(core, chain.blocks, certificate);
     return true;
@@ -75,13 +77,12 @@ function commit<State>(
     state: last.state,
     certificate,
   };
-  const keys = chain.map(({ key }) => key);
   tree.advance(tip);
   history.advance({ view, digest: last.digest });
   const floor = book.raiseFloor(view);
   out.commit({ blocks, certificate, floor });
   for (const { ids } of blocks) for (const id of ids) pool.delete(id);
-  settleRefusals(core, keys);
+  if (header.seal) settleRefusals(core);
   forget(core, blocks);
   askForSeal(core, blocks);
   if (header.boundary !== undefined) {
@@ -110,13 +111,27 @@ function finalized<State>(
   });
 }
 
-/** What was not valid on a block that is final now will never be, unless it changed meanwhile. */
-function settleRefusals<State>(core: ReplicaCore<State>, keys: readonly string[]): void {
-  const last = keys.at(-1);
-  const refused = last === undefined ? undefined : core.refusals.get(last);
-  core.refusals.clear();
-  for (const { id, fault } of refused ?? [])
-    if (core.pool.delete(id)) core.out.emit({ type: "refused", id, fault });
+/**
+ * What outlasts two blocks whose leaders knew of no further transaction is judged, alone, on the final state;
+ * what that does not take is refused for good.
+ */
+function settleRefusals<State>(core: ReplicaCore<State>): void {
+  const { pool, suspects, tree, ports, config } = core;
+  const { state, height, time, digest } = tree.tip;
+  const content = { height: height + 1, time, parentDigest: digest };
+  const limits = { transactionsMax: 1, bytesMax: config.parameters.blockBytesMax };
+  const earlier = new Set(suspects);
+  suspects.clear();
+  for (const transaction of [...pool.values()]) {
+    const { id } = transaction;
+    if (!earlier.has(id)) {
+      suspects.add(id);
+      continue;
+    }
+    const { refused, known } = ports.application.build(state, content, [transaction], limits);
+    for (const { fault } of refused) core.out.emit({ type: "refused", id, fault });
+    if (refused.length > 0 || known.length > 0) pool.delete(id);
+  }
 }
 
 function forget<State>(core: ReplicaCore<State>, blocks: readonly FinalizedBlock<State>[]): void {

@@ -6,11 +6,7 @@ import type { Block, Header } from "./block.ts";
 import { equivocationRootOf } from "./block.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import type { EquivocationProof } from "./equivocation-proof.ts";
-import {
-  equivocationsPerBlockMax,
-  looseBlocksMax,
-  nullificationsPerProposalMax,
-} from "./limits.ts";
+import { equivocationsPerBlockMax, nullificationsPerProposalMax } from "./limits.ts";
 import type { Propose } from "./message.ts";
 import type { ReplicaCore } from "./replica-core.ts";
 import type { FinalTip } from "./replica-io.ts";
@@ -131,7 +127,7 @@ function buildBlock<State>(
   const { blockTransactionsMax, blockBytesMax } = config.parameters;
   const limits = { transactionsMax: blockTransactionsMax, bytesMax: blockBytesMax };
   const built = ports.application.build(parent.state, content, pool.values(), limits);
-  noteRefusals(core, parent, built);
+  noteKnown(core, parent, built);
   const rest = pool.size - built.ids.length - built.known.length - built.refused.length;
   const proofs = core.equivocations.slice(0, equivocationsPerBlockMax);
   return {
@@ -191,21 +187,13 @@ function timeAfter<State>({ wall }: ReplicaCore<State>, { time }: { readonly tim
 }
 
 /**
- * What is not valid on a final parent is refused for good; on another one only if that becomes final.
+ * What a build refuses stays pending until a final block settles it, at every validator alike. A leader that
+ * dropped it here would fall idle, while the others, who know of it too, wait for a proposal.
  */
-function noteRefusals<State>(
+function noteKnown<State>(
   core: ReplicaCore<State>,
   parent: Parent<State>,
-  { refused, known }: Built<State>,
+  { known }: Built<State>,
 ): void {
-  if (refused.length === 0 && known.length === 0) return;
-  if (parent.node !== undefined) {
-    core.refusals.set(parent.node.key, refused);
-    const [oldest] = core.refusals.keys();
-    if (core.refusals.size > looseBlocksMax && oldest !== undefined) core.refusals.delete(oldest);
-    return;
-  }
-  for (const { id, fault } of refused)
-    if (core.pool.delete(id)) core.out.emit({ type: "refused", id, fault });
-  for (const id of known) core.pool.delete(id);
+  if (parent.node === undefined) for (const id of known) core.pool.delete(id);
 }

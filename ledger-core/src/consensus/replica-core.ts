@@ -4,7 +4,6 @@ import type { Digest } from "../base/bytes.ts";
 import type { MonotonicMillis, UnixMillis } from "../base/time.ts";
 import { monotonicMillis, unixMillis } from "../base/time.ts";
 import { Amnesia } from "./amnesia.ts";
-import type { Refusal } from "./application.ts";
 import { BlockTree } from "./block-tree.ts";
 import type { EquivocationProof } from "./equivocation-proof.ts";
 import { Fetching } from "./fetching.ts";
@@ -65,8 +64,8 @@ export class ReplicaCore<State> {
   readonly later = new Map<View, Propose>();
   /** Notarized views that may still get this validator's FINALIZE. */
   readonly toFinalize = new Set<View>();
-  /** Transactions not valid on a block that is not final yet, by its digest's key. */
-  readonly refusals = new Map<string, readonly Refusal[]>();
+  /** Transactions that a final block did not take, although its leader knew of no further one. */
+  readonly suspects = new Set<string>();
   readonly equivocations: EquivocationProof[] = [];
   readonly offenders = new Set<number>();
   /** Blocks and certificates that were written down. */
@@ -145,7 +144,7 @@ export class ReplicaCore<State> {
     return (
       pool.size > 0 ||
       tree.hasOpenTransactions ||
-      tree.tip.logSize > sealing.askedSize ||
+      (tree.tip.logSize > sealing.askedSize && tree.tip.logSize > sealing.sealedSize) ||
       this.ports.application.nextEpoch(tree.tip.state) !== undefined
     );
   }

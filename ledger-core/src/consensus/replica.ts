@@ -4,7 +4,7 @@
  */
 
 import { assertNever } from "../base/assert.ts";
-import { ownStatus } from "./answering.ts";
+import { keepAlive, ownStatus } from "./answering.ts";
 import type { PendingTransaction } from "./application.ts";
 import { countVote, keepCertificate } from "./certifying.ts";
 import { settleSeal, tryCommit } from "./committing.ts";
@@ -145,7 +145,7 @@ export class Replica<State> {
       for (const vote of book.votesOf(view)) countVote(core, vote);
     }
     core.view = Math.max(core.view, book.highestView, history.highestCertified + 1);
-    if (unsealed !== undefined) {
+    if (unsealed !== undefined && unsealed.epoch === set.epoch) {
       settleSeal(core, core.sealing.open(unsealed));
       if (core.self !== undefined) core.out.emit({ type: "sign-seal", point: unsealed });
     }
@@ -208,7 +208,7 @@ export class Replica<State> {
     } else core.resend.stop();
     if (core.statusAt !== undefined && now >= core.statusAt && set.size > 1) {
       core.statusAt = now + core.config.parameters.keepAliveMs;
-      core.out.send("all", ownStatus(core));
+      core.out.send("all", keepAlive(core));
     }
     this.#fetch();
     if (self === undefined) core.resend.stop();

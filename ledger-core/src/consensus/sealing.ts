@@ -47,11 +47,21 @@ export class Sealing<State> {
     return this.#newest?.point.size ?? 0n;
   }
 
-  /** The newest size that a seal was asked for, sealed or not. */
+  /**
+   * The newest size that this epoch's validators were asked to seal, whether they have or not; −1 before the
+   * first. What the epoch before sealed does not count: which points there are must follow from the final
+   * chain alone, and not from which old seals a validator happens to hold.
+   */
   get askedSize(): bigint {
-    let asked = this.sealedSize;
+    let asked = this.#sealedHere;
     for (const size of this.#open.keys()) if (size > asked) asked = size;
     return asked;
+  }
+
+  /** Sealed by this epoch's validators. */
+  get #sealedHere(): bigint {
+    const point = this.#newest?.point;
+    return point?.epoch === this.#validators.epoch ? point.size : -1n;
   }
 
   /** The newest point that waits for its quorum. */
@@ -61,7 +71,7 @@ export class Sealing<State> {
 
   /** A point of the final chain. @returns what peers had said of it before. */
   open(point: SealPoint): SealOutcome {
-    if (point.size <= this.sealedSize || this.#open.has(point.size)) return { type: "ignored" };
+    if (point.size <= this.#sealedHere || this.#open.has(point.size)) return { type: "ignored" };
     this.#open.set(point.size, { point, payloads: new Map() });
     const [oldest] = this.#open.keys();
     if (this.#open.size > sealPointsOpenMax && oldest !== undefined) this.#open.delete(oldest);
@@ -95,7 +105,7 @@ export class Sealing<State> {
 
   add(validator: number, seal: Seal): SealOutcome {
     if (seal.payload.length > sealPayloadBytesMax) return { type: "wrong" };
-    if (seal.size <= this.sealedSize) return { type: "ignored" };
+    if (seal.size <= this.#sealedHere) return { type: "ignored" };
     const open = this.#open.get(seal.size);
     if (open === undefined) {
       if (seal.size > this.askedSize) this.#early.set(validator, seal);

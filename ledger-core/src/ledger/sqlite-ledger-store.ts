@@ -103,7 +103,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
         votes.write([{ channel, writes: [{ type: "final", floor: final }] }]);
       const sealed = this.#seals.newest();
       const promised = this.#signer.promised();
-      const isOpen = promised !== undefined && promised.size > (sealed?.point.size ?? 0n);
+      // The next epoch's validators seal anew what those before them sealed last.
+      const isOpen =
+        promised !== undefined &&
+        (promised.size > (sealed?.point.size ?? 0n) || promised.epoch > (sealed?.point.epoch ?? 0));
       const recovered: EngineRecovered<LedgerState> = {
         ...votes.load(channel),
         tip,
