@@ -85,6 +85,13 @@ export class ChainOracle {
     return named;
   }
 
+  /** Whether the block with this digest is final. */
+  isFinal(key: string): boolean {
+    const height = this.#blocks.get(key)?.header.height ?? 0;
+    const final = this.#final[height - 1];
+    return final !== undefined && digestKey(final.digest) === key;
+  }
+
   /** The state after a block that exists somewhere, whether it is final or not. */
   stateAfter(digest: Digest): FakeState | undefined {
     return this.#stateOf(digestKey(digest));

@@ -1,7 +1,8 @@
 /** Watches a whole simulation: every write that became durable, every message, every commit and seal. */
 
 import type { Digest } from "@tamga/ledger-core/base/bytes";
-import type { Application, PendingTransaction } from "@tamga/ledger-core/consensus/application";
+import { fromHex } from "@tamga/ledger-core/base/bytes";
+import type { Application } from "@tamga/ledger-core/consensus/application";
 import type { EngineEffect } from "@tamga/ledger-core/consensus/engine-io";
 import { conflict } from "@tamga/ledger-core/consensus/equivocation-proof";
 import type { Message } from "@tamga/ledger-core/consensus/message";
@@ -67,7 +68,9 @@ export class Oracle {
     const who = () => `${name} in view ${row.view} of epoch ${row.epoch}`;
     if (row.notarized !== undefined) {
       const key = digestKey(row.notarized.digest);
-      require(blocks.has(key), "S3", () => `${who()} notarized a body that it does not keep`);
+      // A boundary proposed again may have become final in an earlier view meanwhile.
+      const isKept = blocks.has(key) || this.chain.isFinal(key);
+      require(isKept, "S3", () => `${who()} notarized a body that it does not keep`);
       require(this.chain.isExecutable(key), "S3", () => `${who()} notarized what does not execute`);
     }
     if (row.finalized === undefined) return;
@@ -75,7 +78,7 @@ export class Oracle {
     const held = [...certificates.values()].some(
       (certificate) =>
         certificate.epoch === row.epoch &&
-        certificate.ballot.kind === "notarize" &&
+        certificate.ballot.kind !== "nullify" &&
         certificate.ballot.view === row.view &&
         digestKey(certificate.ballot.digest) === digestKey(ballot.digest),
     );
@@ -146,15 +149,12 @@ export class Oracle {
   }
 
   /** A transaction is dropped for good only where the final state does not take it. */
-  refused(
-    name: string,
-    effect: EffectOf<"refused">,
-    transaction: PendingTransaction | undefined,
-  ): void {
-    if (transaction === undefined) return;
-    require(this.chain.isInvalid(transaction, this.chain.heightOf(name)), "refusal", () =>
-      `${name} refuses ${effect.id} (${effect.fault.code}), which is valid`);
-    this.refusedIds.add(effect.id);
+  refused(name: string, { id, fault }: EffectOf<"refused">): void {
+    const bytes = fromHex(id);
+    require(bytes !== undefined, "refusal", () => `${name} refuses what is no transaction`);
+    require(this.chain.isInvalid({ id, bytes }, this.chain.heightOf(name)), "refusal", () =>
+      `${name} refuses ${id} (${fault.code}), which is valid`);
+    this.refusedIds.add(id);
   }
 
   /** An honest node is never said to misbehave, unless its clock, or the other's, is far off. */

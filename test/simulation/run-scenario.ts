@@ -78,7 +78,8 @@ export class ScenarioRun {
 
   #submitAt(node: SimulatedNode): void {
     const number = this.#number++;
-    const draw = this.#random.int(10);
+    // One that arrives while it is refused elsewhere may be waited for in vain: then somebody nullifies.
+    const draw = this.#scenario.isSynchronous ? 0 : this.#random.int(10);
     const transaction =
       draw < 7
         ? noteTransaction(number)
@@ -175,12 +176,21 @@ export class ScenarioRun {
       node.start();
     }
     this.world.note("healed");
-    // Those who left, or lie, cannot serve their clients: these turn to a validator that can.
-    const [helper] = this.world.correct;
-    scheduler.in(1, () => {
-      for (const transaction of this.#submitted.values())
-        if (helper !== undefined && !this.#isSettled(transaction.id)) helper.submit(transaction);
-    });
+    scheduler.in(1, () => this.#turnToOthers());
+  }
+
+  /** Whose validator has left the set, or lies, turns to one that can serve. */
+  #turnToOthers(): void {
+    const { correct, scheduler } = this.world;
+    const [helper] = correct;
+    for (const transaction of this.#submitted.values())
+      if (
+        helper !== undefined &&
+        !this.#isSettled(transaction.id) &&
+        !correct.some(({ clients }) => clients.has(transaction.id))
+      )
+        helper.submit(transaction);
+    scheduler.in(2_000, () => this.#turnToOthers());
   }
 
   #isSettled(id: string): boolean {
@@ -217,7 +227,7 @@ export class ScenarioRun {
             `${status.isIdle ? " idle" : ""}${node.abstaining ? " abstaining" : ""}`;
     });
     return (
-      `${open.length} of ${this.#submitted.size} transactions open at height ${oracle.chain.height}, ` +
+      `${open.length} of ${this.#submitted.size} transactions open (${open.slice(0, 3).join(" ")}) at height ${oracle.chain.height}, ` +
       `log size ${oracle.chain.logSize}; ${states.join("; ")}`
     );
   }

@@ -99,10 +99,9 @@ export class SimulatedDisk {
   recover(): EngineRecovered<FakeState> {
     const { rows, blocks, certificates, floor, amnesia } = this.votes.durable;
     const channel = this.channel.durable;
-    const unsealed = channel.blocks.findLast(
-      ({ sealPoint }) =>
-        sealPoint !== undefined && sealPoint.size > (channel.sealed?.point.size ?? 0n),
-    )?.sealPoint;
+    const newest = channel.blocks.findLast(({ sealPoint }) => sealPoint !== undefined)?.sealPoint;
+    const isSealed = newest === undefined || newest.height <= (channel.sealed?.point.height ?? 0);
+    const unsealed = isSealed ? undefined : newest;
     return {
       tip: this.tip(),
       validators: this.validators(),

@@ -230,7 +230,8 @@ export class SimulatedNode {
         this.disk.channel.write([effect]);
         return;
       case "refused":
-        if (this.isHonest) oracle.refused(this.name, effect, this.clients.get(effect.id));
+        this.#setting.trace(`${this.id} refuses ${effect.id}: ${effect.fault.code}`);
+        if (this.isHonest) oracle.refused(this.name, effect);
         this.clients.delete(effect.id);
         return;
       case "equivocation":

@@ -242,7 +242,11 @@ function describe(message: Message): string {
     case "certificate":
       return `certificate ${message.certificate.ballot.kind} ${message.certificate.ballot.view}`;
     case "status":
-      return `status ${message.epoch}/${message.view} height ${message.finalHeight}`;
+      return (
+        `status ${message.epoch}/${message.view} height ${message.finalHeight}` +
+        `${message.question === undefined ? "" : " asking"}` +
+        `${message.answer === undefined ? "" : " answering"}`
+      );
     case "final-blocks":
       return `final-blocks ${message.blocks.length} from ${message.blocks[0]?.header.height}`;
     case "seal":
