@@ -169,6 +169,7 @@ function composeOrderer(base: Base, delivery: Delivery): LaneOrderer {
     clock,
     logger: logger.child({ component: "orderer" }),
     orderEveryMs: config.ledger.order_every,
+    orderEveryMsMax: config.ledger.order_every_max,
     retryAfterMs: config.ledger.retry_after,
   });
 }

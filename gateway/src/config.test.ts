@@ -51,6 +51,7 @@ describe("gateway.example.toml", () => {
     ["ingest", "commit_wait", '"0ms"', '"100ms"', '"-1ms"', '"101ms"'],
     ["ingest", "provisional_wait", '"0ms"', '"10s"', '"-1ms"', '"10001ms"'],
     ["ledger", "order_every", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
+    ["ledger", "order_every_max", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
     ["ledger", "retry_after", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
     ["ledger", "delta", '"10ms"', '"1m"', '"9ms"', '"60001ms"'],
     ["peers", "port", "0", "65535", "-1", "65536"],

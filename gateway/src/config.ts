@@ -72,6 +72,7 @@ export function gatewaySchema(directory: string) {
     ledger: z
       .strictObject({
         order_every: duration({ min: "10ms", max: "1h" }).default(100),
+        order_every_max: duration({ min: "10ms", max: "1h" }).default(700),
         retry_after: duration({ min: "10ms", max: "1h" }).default(1_000),
         /** Δ of the consensus: a message's time between validators, with room to spare. */
         delta: duration({ min: "10ms", max: "1m" }).default(500),

@@ -57,6 +57,8 @@ export const havePagesMax = 64;
 /** Ranges that one exchange looks up of what is pending, and of what is kept; rows that it answers with. */
 export const rangesPerHaveMax = 8_192;
 export const answersPerHaveMax = 16_384;
+/** Leaves that make a lane head worth its while; with fewer the next one waits longer, to a bound. */
+export const leavesPerHeadWanted = 16;
 /** Distinct refusal codes that are counted one by one. */
 export const refusalsCountedMax = 256;
 /** Rejections of one device at once, and a second after that: each is a leaf in the lane for ever. */

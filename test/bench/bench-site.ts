@@ -53,7 +53,7 @@ export class BenchSite {
   /** Starts a gateway; throws where it would not keep what it acknowledges. */
   static async start(context: BenchContext): Promise<BenchSite> {
     const { nodeArguments } = context;
-    const site = await TestSite.start({ nodeArguments });
+    const site = await TestSite.start({ nodeArguments, config: "" });
     const wrong = judgeDurability(await durabilityOf(site));
     if (wrong === undefined) return new BenchSite(site);
     await site.close();

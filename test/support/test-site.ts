@@ -29,6 +29,8 @@ const run = promisify(execFile);
 const startMsMax = 120_000;
 const stopMsMax = 60_000;
 const stderrLinesKept = 200;
+/** Tests wait for one final receipt after the other. */
+const quickHeads = 'ledger = { order_every = "100ms", order_every_max = "100ms" }';
 
 const statusSchema = z.looseObject({
   lane: z.looseObject({
@@ -52,7 +54,7 @@ const listeningSchema = z.looseObject({
 });
 
 export type TestSiteOptions = {
-  /** TOML beside the ports; top-level keys first, tables after. */
+  /** TOML beside the ports; top-level keys first, tables after. Unless given, heads follow each other fast. */
   readonly config?: string;
   /** The gateway's own, e.g. `["--max-old-space-size=200"]`. */
   readonly nodeArguments?: readonly string[];
@@ -76,7 +78,7 @@ export class TestSite {
     const dir = mkdtempSync(join(tmpdir(), "tamga-site-"));
     const site = new TestSite(dir, options.nodeArguments ?? []);
     const ports = 'mqtt = { host = "127.0.0.1", port = 0 }\nhttp = { port = 0 }\n';
-    writeFileSync(join(dir, "gateway.toml"), `${ports}${options.config ?? ""}\n`);
+    writeFileSync(join(dir, "gateway.toml"), `${ports}${options.config ?? quickHeads}\n`);
     try {
       await site.launch();
     } catch (error) {

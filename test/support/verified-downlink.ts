@@ -54,6 +54,8 @@ export class VerifiedDownlink {
   /** Provisional proofs that came before the first head, which brings the gateway's certificate. */
   readonly #early: ProofMessage[] = [];
   #head: VerifiedLaneHead | undefined;
+  /** Heads after the first one of a connection leave the gateway's chain out. */
+  #chain: readonly Uint8Array[] = [];
   #gateway: VerifiedGateway | undefined;
 
   constructor(policy: TrustPolicy) {
@@ -83,7 +85,9 @@ export class VerifiedDownlink {
     } else if (kind === "head") {
       const head = unwrap(parseHeadMessage(payload));
       this.received.head.push(head);
-      this.#head = unwrap(verifyLaneHead(nodeCrypto, this.#policy, head));
+      if (head.gatewayChain.length > 0) this.#chain = head.gatewayChain;
+      const whole = { ...head, gatewayChain: this.#chain };
+      this.#head = unwrap(verifyLaneHead(nodeCrypto, this.#policy, whole));
       this.#gateway = this.#head.gateway;
       for (const early of this.#early.splice(0)) this.#takeProof(early);
     } else {

@@ -3,7 +3,7 @@
 import { assertNever } from "@tamga/ledger-core/base/assert";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
-import type { ProofMessage } from "@tamga/ledger-core/wire/downlink-message";
+import type { HeadMessage, ProofMessage } from "@tamga/ledger-core/wire/downlink-message";
 import {
   parseCertificateMessage,
   parseHeadMessage,
@@ -89,7 +89,7 @@ export class DownlinkReceiver {
     }
     const judged = downlink.head(parsed.value);
     if (!judged.ok) {
-      this.#refuseHead(judged.fault);
+      this.#refuseHead(judged.fault, parsed.value);
       return;
     }
     const { gateway, gatewayChain, checkpoint } = judged.value;
@@ -97,7 +97,7 @@ export class DownlinkReceiver {
     this.#port.watch(outbox.rememberCheckpoint(checkpoint));
   }
 
-  #refuseHead(fault: HeadFault): void {
+  #refuseHead(fault: HeadFault, { gatewayChain }: HeadMessage): void {
     const { state } = this.#options;
     if (fault.code === "LEDGER_FORK") {
       const { known, shown } = fault;
@@ -116,8 +116,15 @@ export class DownlinkReceiver {
     }
     const cause = "cause" in fault ? { cause: fault.cause.code } : {};
     state.refusedDownlink(fault.code, { kind: "head", ...cause });
-    // Asking again tells the gateway which checkpoint is known here.
-    if (fault.code === "HEAD_CONSISTENCY_MISSING" || fault.code === "HEAD_CONSISTENCY_OTHER_SIZE")
+    // Asking again tells the gateway which checkpoint is known here, and brings its chain again.
+    const lacksChain =
+      gatewayChain.length === 0 &&
+      (fault.code === "GATEWAY_CHAIN_BAD" || fault.code === "GATEWAY_NAME_MISMATCH");
+    if (
+      lacksChain ||
+      fault.code === "HEAD_CONSISTENCY_MISSING" ||
+      fault.code === "HEAD_CONSISTENCY_OTHER_SIZE"
+    )
       this.#puzzled();
   }
 

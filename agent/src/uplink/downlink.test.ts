@@ -110,6 +110,15 @@ describe("heads", () => {
     expect(fault(later.proof(proof(old, index)))).toBe("accepted");
   });
 
+  test("without a chain are judged by the last one that came, and refused before", () => {
+    const { channel, downlink } = oneBundle();
+    const first = channel.seal();
+    expect(fault(downlink.head({ ...first, gatewayChain: [] }))).toBe("GATEWAY_CHAIN_BAD");
+    expect(fault(downlink.head(first))).toBe("accepted");
+    const again = downlink.head({ ...first, gatewayChain: [] });
+    expect(again).toMatchObject({ ok: true, value: { gatewayChain: first.gatewayChain } });
+  });
+
   test("of another channel are refused", () => {
     const { downlink } = oneBundle();
     expect(fault(downlink.head(new SyntheticChannel().seal()))).not.toBe("accepted");

@@ -98,6 +98,8 @@ export class Downlink<S extends HeldStatement> {
   /** Newest verified head of each lane incarnation, the least recently shown first. */
   readonly #heads = new Map<string, VerifiedLaneHead>();
   readonly #gateways = new Map<Identifier, VerifiedGateway>();
+  /** Of the last head that brought one: heads after it on a connection leave it out. */
+  #chain: readonly Uint8Array[] = [];
   #newest: TreeHead | undefined;
 
   constructor(ports: DownlinkPorts<S>) {
@@ -122,8 +124,10 @@ export class Downlink<S extends HeldStatement> {
   /** Faults: those of `verifyLaneHead`, HEAD_CONSISTENCY_MISSING/_OTHER_SIZE, LEDGER_FORK. */
   head(message: HeadMessage): Result<AcceptedHead, HeadFault> {
     const { crypto, policy } = this.#ports;
-    const verified = verifyLaneHead(crypto, policy, message);
+    const gatewayChain = message.gatewayChain.length > 0 ? message.gatewayChain : this.#chain;
+    const verified = verifyLaneHead(crypto, policy, { ...message, gatewayChain });
     if (!verified.ok) return verified;
+    this.#chain = gatewayChain;
     const head = verified.value;
     const linked = this.#link(head, message.consistency);
     if (!linked.ok) return linked;
@@ -137,7 +141,7 @@ export class Downlink<S extends HeldStatement> {
       this.#newest = checkpoint;
     const { gateway } = head.gateway;
     this.#gateways.set(gateway, head.gateway);
-    return ok({ gateway, gatewayChain: message.gatewayChain, checkpoint });
+    return ok({ gateway, gatewayChain, checkpoint });
   }
 
   /** Faults: PROOF_*, REJECTION_*. One entry that cannot be judged refuses the whole. */

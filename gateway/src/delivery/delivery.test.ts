@@ -39,6 +39,7 @@ type Sent =
   | { readonly kind: "head"; readonly to: Identifier; readonly head: HeadMessage }
   | { readonly kind: "proof"; readonly to: Identifier; readonly proof: ProofMessage };
 
+const chain = [Uint8Array.of(1, 2, 3)];
 let files = 0;
 let lane: SqliteLane;
 let clock: ManualClock;
@@ -55,7 +56,7 @@ beforeEach(() => {
   ahead = [];
   delivery = new Delivery({
     lane,
-    gatewayChain: [],
+    gatewayChain: chain,
     send: (to, kind, payload) => {
       if (kind === "want") sent.push({ kind, to, want: value(parseWantMessage(payload)) });
       else if (kind === "head") sent.push({ kind, to, head: value(parseHeadMessage(payload)) });
@@ -171,6 +172,20 @@ describe("after a seal", () => {
     have({ checkpoint: { size: 1n, root: head.root } });
     delivery.sealed(0n, head.size);
     expect(heads().map(({ consistency }) => consistency?.fromSize)).toEqual([1n]);
+  });
+
+  test("brings the gateway's chain once a connection, and again to who asks", () => {
+    const seal = (first: number) => {
+      commit([admission({ first })]);
+      const from = lane.current.ordered?.head.size ?? 0n;
+      delivery.sealed(from, orderNow(lane).head.size);
+      return heads().at(-1)?.gatewayChain;
+    };
+    expect([seal(0), seal(1), seal(2)]).toEqual([chain, [], []]);
+    have({});
+    expect([seal(3), seal(4)]).toEqual([chain, []]);
+    delivery.offline(meter);
+    expect(seal(5)).toEqual(chain);
   });
 
   test("more statements than one page come in several proofs", async () => {

@@ -48,6 +48,8 @@ type DeviceLine = {
   checkpointSize: bigint | undefined;
   /** The newest head of the open lane that it was sent. */
   headSize: bigint;
+  /** Whether it was sent the gateway's chain, which is left out of the heads after that. */
+  hasChain: boolean;
   readonly exchange: HaveExchange;
   askedAll: boolean;
 };
@@ -128,6 +130,8 @@ export class Delivery {
     const checkpoint = pages[0]?.checkpoint;
     line.checkpointSize = this.#usable(device, checkpoint);
     line.headSize = 0n;
+    // Who asks may have refused the head that brought it.
+    line.hasChain = false;
     const pending = firstRanges(pages.flatMap((page) => page.pending));
     const rows = this.#answersTo(device, pending);
     const rejected = new Set(
@@ -245,12 +249,9 @@ export class Delivery {
       const line = this.#line(device);
       const isOpen = ordinal === lane.current.ordinal;
       if (!isOpen || line.headSize !== ordered.head.size) {
-        const head = buildHead(
-          ordered,
-          gatewayChain,
-          this.#consistency(line, ordered.evidence.size),
-        );
-        send(device, "head", encodeHeadMessage(head));
+        const chain = line.hasChain ? [] : gatewayChain;
+        const head = buildHead(ordered, chain, this.#consistency(line, ordered.evidence.size));
+        if (send(device, "head", encodeHeadMessage(head))) line.hasChain = true;
         if (isOpen) line.headSize = ordered.head.size;
         const known = line.checkpointSize ?? 0n;
         line.checkpointSize = known > ordered.evidence.size ? known : ordered.evidence.size;
@@ -273,6 +274,7 @@ export class Delivery {
     const line = {
       checkpointSize: undefined,
       headSize: 0n,
+      hasChain: false,
       exchange: new HaveExchange(),
       askedAll: false,
     };

@@ -88,6 +88,7 @@ function start(over: Partial<Pick<LaneOrdererOptions, "ledger" | "lane">> = {}):
     clock: new SystemClock(),
     logger: silentLogger,
     orderEveryMs: 1,
+    orderEveryMsMax: 1,
     retryAfterMs: 1,
     ...over,
   });

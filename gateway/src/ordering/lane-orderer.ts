@@ -15,6 +15,7 @@ import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
+import { OrderPace } from "./order-pace.ts";
 
 export type LaneOrdererOptions = {
   readonly crypto: CryptoPort;
@@ -42,6 +43,8 @@ export type LaneOrdererOptions = {
   readonly logger: Logger;
   /** How long heads are gathered, and how long to wait after a refusal, in milliseconds. */
   readonly orderEveryMs: number;
+  /** The same while so little comes that a head has few leaves. */
+  readonly orderEveryMsMax: number;
   readonly retryAfterMs: number;
 };
 
@@ -66,15 +69,19 @@ export class LaneOrderer {
    * Throws OperationalError LANE_FROZEN, and what the ledger and the databases throw otherwise.
    */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { clock, orderEveryMs } = this.#options;
+    const { clock, lane, orderEveryMs, orderEveryMsMax } = this.#options;
+    const pace = new OrderPace({ everyMs: orderEveryMs, everyMsMax: orderEveryMsMax });
+    const orderedSize = () => lane.current.ordered?.head.size ?? 0n;
     await this.#outlast(signal, () => this.#open(signal));
     while (!signal.aborted) {
       const grown = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      const before = orderedSize();
       const busy = await this.#outlast(signal, () => this.#orderAll(signal));
-      if (!busy) await raceAbort(grown, signal);
-      await clock.sleep(orderEveryMs, { signal });
+      if (busy) pace.tried(clock.monotonic(), Number(orderedSize() - before));
+      else await raceAbort(grown, signal);
+      await clock.sleep(pace.waitMs(clock.monotonic()), { signal });
     }
   }
 

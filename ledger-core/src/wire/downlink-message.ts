@@ -38,6 +38,7 @@ export type HeadMessage = {
   readonly laneSignature: Uint8Array;
   /** Exact bytes of the lane-head statement. */
   readonly laneHead: Uint8Array;
+  /** Empty in the heads of a connection that come after one that brought it. */
   readonly gatewayChain: readonly Uint8Array[];
   readonly channel: ChannelEvidence;
   /** From the checkpoint that the device named last to this one; absent when it named none. */

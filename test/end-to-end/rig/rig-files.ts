@@ -52,7 +52,7 @@ emulated = true
 export function writeGatewayConfig(dir: string, orderEvery: string): void {
   const text = `mqtt = { host = "127.0.0.1", port = 0, advertised = ["127.0.0.1"] }
 http = { port = 0 }
-ledger = { order_every = "${orderEvery}" }
+ledger = { order_every = "${orderEvery}", order_every_max = "${orderEvery}" }
 `;
   writeFileSync(join(dir, "gateway.toml"), text);
 }
