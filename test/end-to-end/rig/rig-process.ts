@@ -102,6 +102,11 @@ export class RigProcess {
     });
   }
 
+  /** Holds it where it is, or lets it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#child.kill(signal);
+  }
+
   /** @returns once it is gone and all that it wrote was read. */
   async end(signal: "SIGTERM" | "SIGKILL"): Promise<ProcessEnd> {
     const begin = performance.now();

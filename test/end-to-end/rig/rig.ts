@@ -10,7 +10,6 @@ import { fileURLToPath } from "node:url";
 import { linkChunkBytesMax } from "@tamga/agent/limits";
 import { burstMax } from "@tamga/firmware-stubs/emulate";
 import { EmulatedP1Meter } from "@tamga/firmware-stubs/p1-meter";
-import { z } from "zod";
 import type { KillMark } from "./account-types.ts";
 import { LinkProxy } from "./link-proxy.ts";
 import { PromiseBook } from "./promise-book.ts";
@@ -18,6 +17,8 @@ import type { AgentSettings } from "./rig-files.ts";
 import { device, writeAgentConfig, writeGatewayConfig } from "./rig-files.ts";
 import type { ProcessEnd } from "./rig-process.ts";
 import { RigProcess } from "./rig-process.ts";
+import type { RigAgentStatus, RigGatewayStatus } from "./rig-status.ts";
+import { agentStatusSchema, gatewayStatusSchema } from "./rig-status.ts";
 import { unreadBytes } from "./unread-bytes.ts";
 import { ProcessGone } from "./wait.ts";
 import { lastOfWireLog } from "./wire-log.ts";
@@ -28,31 +29,6 @@ const scripts = {
   agent: join(root, "agent/src/main.ts"),
   emulator: join(root, "firmware-stubs/src/main.ts"),
 } as const;
-
-const agentStatusSchema = z.looseObject({
-  outbox: z.looseObject({
-    statements: z.looseObject({ pending: z.int(), provisional: z.int(), final: z.int() }),
-    usedBytes: z.int(),
-    quotaBytes: z.int(),
-    intake: z.string(),
-    gapRanges: z.int(),
-    thinLevel: z.int(),
-  }),
-  uplink: z.looseObject({ phase: z.string(), inFlight: z.int() }),
-  streams: z.array(z.looseObject({ readings: z.int(), incarnation: z.string() })),
-});
-export type RigAgentStatus = z.output<typeof agentStatusSchema>;
-
-const gatewayStatusSchema = z.looseObject({
-  lane: z.looseObject({
-    size: z.int(),
-    orderedSize: z.int(),
-    incarnations: z.int(),
-    conflicts: z.int(),
-    needsAll: z.boolean(),
-  }),
-});
-export type RigGatewayStatus = z.output<typeof gatewayStatusSchema>;
 
 export type RigOptions = {
   readonly seed: number;
@@ -150,6 +126,15 @@ export class Rig {
     });
     this.#emulator = emulator;
     this.#meterPort = Number(await emulator.line(/"address":"tcp:\/\/127\.0\.0\.1:(\d+)"/));
+  }
+
+  /** The meter stands still until it may go on: what is checked meanwhile does not grow. */
+  holdMeter(): void {
+    this.#emulator?.signal("SIGSTOP");
+  }
+
+  letMeterGo(): void {
+    this.#emulator?.signal("SIGCONT");
   }
 
   async stopMeter(): Promise<void> {

@@ -2,8 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { seededRandom } from "@tamga/firmware-stubs/seeded-random";
-import type { RigAgentStatus } from "../rig.ts";
 import { Rig } from "../rig.ts";
+import type { RigAgentStatus } from "../rig-status.ts";
 import { settle } from "../settle.ts";
 import { patienceMs, pause, until } from "../wait.ts";
 import { untilBusy } from "./kill.ts";
