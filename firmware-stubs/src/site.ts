@@ -1,34 +1,44 @@
 #!/usr/bin/env node
 /**
- * `npm start`: a small field site on this machine. Two emulated devices, an agent each, one gateway with
- * a ledger of one validator; every reading is followed to a receipt that is verified here from its bytes.
+ * `npm start`: a small field site on this machine. Two emulated devices, an agent each, and one gateway with
+ * a ledger of one validator, or several of as many organisations; every reading is followed to a receipt that is verified here from its bytes.
  */
 
 import { existsSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
+import { present } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { quorumOf } from "@tamga/ledger-core/base/quorum";
 import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
 import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { ensureDir } from "@tamga/ledger-core/daemon/state-dir";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { Child, runToEnd } from "./site/child.ts";
+import { beginConsortium, requireShape } from "./site/site-consortium.ts";
 import { SiteJournal } from "./site/site-journal.ts";
 import type { SiteKeys } from "./site/site-keys.ts";
 import { openSiteKeys } from "./site/site-keys.ts";
-import type { PlannedDevice } from "./site/site-plan.ts";
+import type { PlannedDevice, PlannedGateway } from "./site/site-plan.ts";
 import {
   plannedDevices,
   scripts,
   sitePlan,
   writeAgentConfig,
-  writeGatewayConfig,
+  writeGatewayConfigs,
 } from "./site/site-plan.ts";
 import { SiteReceipts } from "./site/site-receipts.ts";
 
+/** Gateways of a demo site: each is a process. */
+const validatorsMax = 16;
 /** How long `--stop-after` waits for its receipts, in milliseconds. */
 const patienceMs = 60_000;
 
-type Options = { stopAfter?: number; data: string; keys: "auto" | "pkcs11" | "file" };
+type Options = {
+  stopAfter?: number;
+  data: string;
+  keys: "auto" | "pkcs11" | "file";
+  validators: number;
+};
 
 async function main(): Promise<ExitCode> {
   let exitCode: ExitCode = exitCodes.done;
@@ -36,6 +46,7 @@ async function main(): Promise<ExitCode> {
     .description("run a demo site: two emulated devices, their agents, a gateway, a ledger")
     .option("--stop-after <n>", "end after so many readings with verified final receipts", count)
     .option("--data <dir>", "where the site lives; a second start goes on with it", "data")
+    .option("--validators <n>", "organisations that order together, a gateway each", validators, 1)
     .addOption(
       new Option("--keys <kind>", "where devices keep their keys; decided at the first start")
         .choices(["auto", "pkcs11", "file"])
@@ -61,11 +72,14 @@ class FieldSite {
   readonly #children: Child[] = [];
   readonly #journal: SiteJournal;
   readonly #done = Promise.withResolvers<ExitCode>();
+  readonly #plan: ReturnType<typeof sitePlan>;
+  readonly #addresses = new Map<string, string>();
   #stopping = false;
 
   constructor(dataDir: string, options: Options) {
     this.#dataDir = dataDir;
     this.#options = options;
+    this.#plan = sitePlan(dataDir, options.validators);
     this.#journal = new SiteJournal({
       write: (line) => process.stdout.write(`${line}\n`),
       wanted: options.stopAfter,
@@ -95,42 +109,54 @@ class FieldSite {
   }
 
   async #start(): Promise<void> {
-    const plan = sitePlan(this.#dataDir);
+    const { gateways, shape, channelFile, receipts: directory, trust } = this.#plan;
     ensureDir(this.#dataDir, 0o700);
-    await writeGatewayConfig(plan.gateway);
+    requireShape(shape, gateways.length, existsSync(join(this.#dataDir, "gateway")));
+    await writeGatewayConfigs(gateways);
     const keys = openSiteKeys(join(this.#dataDir, "keys"), this.#options.keys);
     this.#journal.say(keys.sentence);
-    const http = await this.#startGateway(plan.gateway);
-    this.#journal.say("ledger: one validator, 1 of 1 organisations; bodies are kept in one copy");
-    this.#journal.say(`status page: ${http}/  (the same as JSON: ${http}/status.json)`);
-    const receipts = new SiteReceipts({
-      directory: plan.receipts,
-      gateway: http,
-      trust: plan.trust,
-    });
-    this.#journal.follow(receipts);
+    await beginConsortium(gateways, channelFile);
+    await Promise.all(gateways.map((gateway) => this.#startGateway(gateway)));
+    this.#journal.say(ledgerSentence(gateways));
+    for (const { name } of gateways) {
+      const http = this.#addresses.get(name);
+      this.#journal.say(
+        `status page of ${name}: ${http}/  (the same as JSON: ${http}/status.json)`,
+      );
+    }
+    const gatewayOf = (device: string) => this.#addresses.get(this.#homeOf(device).name) ?? "";
+    this.#journal.follow(new SiteReceipts({ directory, gatewayOf, trust }));
     await Promise.all(plannedDevices.map((device) => this.#startDevice(device, keys)));
   }
 
-  #startGateway(dir: string): Promise<string> {
+  /** The gateway that a device is enrolled with. */
+  #homeOf(device: string): PlannedGateway {
+    const { gateways } = this.#plan;
+    const home = plannedDevices.find((planned) => planned.device === device)?.home ?? 0;
+    return present(gateways[Math.min(home, gateways.length - 1)], "a gateway");
+  }
+
+  #startGateway({ name, directory }: PlannedGateway): Promise<void> {
     return new Promise((resolve, reject) => {
       const gateway = this.#spawn({
-        name: "gateway",
-        args: [scripts.gateway, "--data", dir, "run"],
+        name,
+        args: [scripts.gateway, "--data", directory, "run"],
         onLog: (line) => {
           const http = /"event":"gateway.listening","http":"([^"]+)"/.exec(line)?.[1];
-          if (http !== undefined) resolve(http);
+          if (http === undefined) return;
+          this.#addresses.set(name, http);
+          resolve();
         },
       });
       gateway.exited.then(
-        () => reject(new OperationalError("SITE_GATEWAY_ENDED", "The gateway ended.")),
+        () => reject(new OperationalError("SITE_GATEWAY_ENDED", `${name} ended.`)),
         reject,
       );
     });
   }
 
   async #startDevice(plan: PlannedDevice, keys: SiteKeys): Promise<void> {
-    const dir = sitePlan(this.#dataDir).agentOf(plan.device);
+    const dir = this.#plan.agentOf(plan.device);
     ensureDir(dir, 0o700);
     const key = keys.uriOf(plan.device, dir);
     if (!existsSync(join(dir, "device.json"))) await this.#enrol(plan, dir, { key, env: keys.env });
@@ -153,7 +179,7 @@ class FieldSite {
     const { device } = plan;
     const request = join(dir, "request.json");
     const answer = join(dir, "answer.json");
-    const { gateway } = sitePlan(this.#dataDir);
+    const { directory: gateway, organisation } = this.#homeOf(device);
     const asked = ["enrol", "--device", device, "--data", dir, "--key", key, "--out", request];
     const approved = [
       "--data",
@@ -170,7 +196,7 @@ class FieldSite {
     const taken = ["enrol", "--data", dir, "--key", key, "--answer", answer];
     await runToEnd({ name: `enrol ${device}`, args: [scripts.agent, ...taken], env });
     this.#journal.say(
-      `${device}: enrolled, and approved by the site's operator (here: by this demo)`,
+      `${device}: enrolled, and approved by the operator of ${organisation} (here: by this demo)`,
     );
   }
 
@@ -228,9 +254,23 @@ class FieldSite {
     };
     const node = short(join(root, "node_modules", ".bin", "node"));
     const verify = callerDir === root ? "npx tamga-verify" : `${node} ${short(scripts.verify)}`;
-    const trust = short(sitePlan(this.#dataDir).trust);
+    const trust = short(this.#plan.trust);
     return (file) => `${verify} receipt ${short(file)} --trust ${trust}`;
   }
+}
+
+function ledgerSentence(gateways: readonly PlannedGateway[]): string {
+  const { length } = gateways;
+  if (length === 1)
+    return "ledger: one validator, 1 of 1 organisations; bodies are kept in one copy";
+  const names = gateways.map(({ organisation }) => organisation).join(", ");
+  return `ledger: ${length} validators of ${names}; ${quorumOf(length)} of them seal; bodies are kept in one copy`;
+}
+
+function validators(text: string): number {
+  const value = count(text);
+  if (value <= validatorsMax) return value;
+  throw new InvalidArgumentError(`at most ${validatorsMax} on one machine`);
 }
 
 function count(text: string): number {

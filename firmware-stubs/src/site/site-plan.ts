@@ -12,6 +12,15 @@ export type PlannedDevice = {
   readonly protocol: string;
   /** Arguments of the emulator. */
   readonly emulator: readonly string[];
+  /** Which of the site's gateways it belongs to, from 0; with fewer gateways, the last. */
+  readonly home: number;
+};
+
+/** One organisation's gateway, with its validator. */
+export type PlannedGateway = {
+  readonly name: string;
+  readonly organisation: string;
+  readonly directory: string;
 };
 
 export const plannedDevices: readonly PlannedDevice[] = [
@@ -20,12 +29,14 @@ export const plannedDevices: readonly PlannedDevice[] = [
     stream: "p1",
     protocol: "dsmr-p1",
     emulator: ["p1-meter", "--rate", "1", "--seed", "1"],
+    home: 0,
   },
   {
     device: "barn-box",
     stream: "stick",
     protocol: "iso11784-stick",
     emulator: ["stick-reader", "--rate", "0.7", "--seed", "2"],
+    home: 1,
   },
 ];
 
@@ -39,27 +50,47 @@ export const scripts = {
   verify: join(root, "ledger-core", "bin", "tamga-verify.mjs"),
 } as const;
 
-export function sitePlan(dataDir: string) {
+/** @param validators how many organisations order together; 1 is a site on its own. */
+export function sitePlan(dataDir: string, validators: number) {
+  const gateways: readonly PlannedGateway[] =
+    validators === 1
+      ? [{ name: "gateway-1", organisation: "demo-site", directory: join(dataDir, "gateway") }]
+      : Array.from({ length: validators }, (_, at) => ({
+          name: `gateway-${at + 1}`,
+          organisation: organisationNames[at] ?? `member-${at + 1}`,
+          directory: join(dataDir, `gateway-${at + 1}`),
+        }));
   return {
-    gateway: join(dataDir, "gateway"),
+    gateways,
     agentOf: (device: string) => join(dataDir, device),
     receipts: join(dataDir, "receipts"),
-    trust: join(dataDir, "gateway", "trust.json"),
+    /** Alike at every member. */
+    trust: join(gateways[0]?.directory ?? dataDir, "trust.json"),
+    /** What the members agreed on before their first start. */
+    channelFile: join(dataDir, "channel.tamga"),
+    /** With how many validators the site was begun. */
+    shape: join(dataDir, "site.json"),
   };
 }
 
-/** The first start chooses free ports and keeps them: agents dial the same address for ever. */
-export async function writeGatewayConfig(dir: string): Promise<void> {
-  const file = join(dir, "gateway.toml");
-  if (existsSync(file)) return;
-  ensureDir(dir, 0o700);
-  const mqttPort = await freePort(8_883);
-  const httpPort = await freePort(8_480);
-  const text = `# Written by the first start of the demo site; every key: gateway/gateway.example.toml
+/** Who shares a ledger in the demo: those whom an animal passes. */
+const organisationNames = ["farm", "abattoir", "carrier", "retailer"];
+
+/** The first start chooses free ports and keeps them: agents and peers dial the same addresses for ever. */
+export async function writeGatewayConfigs(gateways: readonly PlannedGateway[]): Promise<void> {
+  if (gateways.every(({ directory }) => existsSync(join(directory, "gateway.toml")))) return;
+  const peers: { readonly name: string; readonly port: number }[] = [];
+  for (const [at, { name }] of gateways.entries())
+    peers.push({ name, port: await freePort(8_490 + at) });
+  for (const [at, gateway] of gateways.entries()) {
+    ensureDir(gateway.directory, 0o700);
+    const mqttPort = await freePort(8_883 + at);
+    const httpPort = await freePort(8_480 + at);
+    const text = `# Written by the first start of the demo site; every key: gateway/gateway.example.toml
 consortium = "demo"
 channel = "${channel}"
-organisation = "demo-site"
-gateway = "gateway-1"
+organisation = "${gateway.organisation}"
+gateway = "${gateway.name}"
 log_level = "info"
 
 [mqtt]
@@ -70,8 +101,19 @@ advertised = ["127.0.0.1"]
 [http]
 host = "127.0.0.1"
 port = ${httpPort}
+
+[peers]
+listen = ${gateways.length > 1}
+host = "127.0.0.1"
+port = ${peers[at]?.port ?? 0}
+nodes = [
+${peers
+  .filter(({ name }) => name !== gateway.name)
+  .map(({ name, port }) => `  { name = "${name}", addresses = ["127.0.0.1:${port}"] },\n`)
+  .join("")}]
 `;
-  writeFileDurable(file, Buffer.from(text), 0o644);
+    writeFileDurable(join(gateway.directory, "gateway.toml"), Buffer.from(text), 0o644);
+  }
 }
 
 /** Written anew at each start: an emulator's line has another port each time. */

@@ -20,17 +20,18 @@ export type ReceiptAt = {
 
 export class SiteReceipts {
   readonly #directory: string;
-  readonly #gateway: string;
+  readonly #gatewayOf: (device: string) => string;
   readonly #trust: ReturnType<typeof parseTrustPolicy>;
   readonly #kept: string[];
 
   constructor(options: {
     readonly directory: string;
-    readonly gateway: string;
+    /** HTTP address of the gateway that a device belongs to. */
+    readonly gatewayOf: (device: string) => string;
     readonly trust: string;
   }) {
     this.#directory = options.directory;
-    this.#gateway = options.gateway;
+    this.#gatewayOf = options.gatewayOf;
     this.#trust = parseTrustPolicy(readFileSync(options.trust));
     ensureDir(options.directory, 0o755);
     this.#kept = readdirSync(options.directory)
@@ -44,7 +45,8 @@ export class SiteReceipts {
    */
   async fetch(at: ReceiptAt): Promise<string> {
     const { device, incarnation, sequence } = at;
-    const answer = await fetch(`${this.#gateway}/receipts/${device}/${incarnation}/${sequence}`, {
+    const path = `/receipts/${device}/${incarnation}/${sequence}`;
+    const answer = await fetch(`${this.#gatewayOf(device)}${path}`, {
       signal: AbortSignal.timeout(10_000),
     });
     if (!answer.ok) {
