@@ -114,13 +114,13 @@ class Gateway {
   }
 
   async close(): Promise<void> {
-    const { ledger, registry, lane, lock } = this.#base;
+    const { closeLedger, registry, lane, lock } = this.#base;
     await this.#http.close();
     this.#ingest.close();
     await this.#broker.close();
     this.#queue.flush();
     await this.#pool.close();
-    await ledger.close();
+    await closeLedger();
     registry.close();
     lane.close();
     lock.release();

@@ -1,4 +1,4 @@
-/** Opens the site's own channel: one organisation, one validator, embedded in the gateway. */
+/** Opens the channel of the site: its own, or the one that its consortium agreed on. */
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -9,26 +9,48 @@ import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
+import type { PeerNetwork } from "@tamga/ledger-core/ledger/peer-network";
 import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import type { GatewayConfig } from "../config.ts";
+import { openConsortiumLedger } from "../consortium/consortium-ledger.ts";
 import type { SiteCa } from "../registry/site-ca.ts";
 import type { Site } from "./site.ts";
 import { sitePaths } from "./site.ts";
+
+/** The site's ledger, and what else has to be closed with it. */
+export type SiteLedger = {
+  readonly ledger: Ledger;
+  /** Absent with one validator, which has no peers. */
+  readonly peers?: PeerNetwork;
+  readonly close: () => Promise<void>;
+};
 
 /** Opens or creates the channel and keeps `trust.json` as the ledger says it. */
 export async function openSiteLedger(
   config: GatewayConfig,
   site: Site,
   clock: Clock,
-): Promise<Ledger> {
+): Promise<SiteLedger> {
   const paths = sitePaths(config.data_dir);
+  const opened = existsSync(paths.channel)
+    ? await openConsortiumLedger(config, { site, clock, channelFile: paths.channel })
+    : await openOwnLedger(config, site, clock);
+  const trust = encodeTrustPolicy(opened.ledger.trustPolicy);
+  if (!existsSync(paths.trust) || readFileSync(paths.trust, "utf8") !== trust) {
+    writeFileDurable(paths.trust, utf8(trust), 0o644);
+  }
+  return opened;
+}
+
+/** One organisation, one validator, embedded in the gateway. */
+async function openOwnLedger(config: GatewayConfig, site: Site, clock: Clock): Promise<SiteLedger> {
   const { organisation, consortium, channel } = config;
   const ledger = await SoloLedger.open({
-    path: paths.ledger,
+    path: sitePaths(config.data_dir).ledger,
     crypto: nodeCrypto,
     clock,
     validatorKey: site.validatorKey,
@@ -50,11 +72,7 @@ export async function openSiteLedger(
       return created.transaction;
     },
   });
-  const trust = encodeTrustPolicy(ledger.trustPolicy);
-  if (!existsSync(paths.trust) || readFileSync(paths.trust, "utf8") !== trust) {
-    writeFileDurable(paths.trust, utf8(trust), 0o644);
-  }
-  return ledger;
+  return { ledger, close: () => ledger.close() };
 }
 
 /** The CA's key as what opens channels and revokes devices. */

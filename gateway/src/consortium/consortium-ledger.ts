@@ -1,0 +1,71 @@
+/** The site's node in a channel of several organisations: votes, channel database, and links to the peers. */
+
+import { readFileSync } from "node:fs";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
+import { lanParameters } from "@tamga/ledger-core/ledger/consensus-parameters";
+import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
+import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
+import type { PeerNetwork } from "@tamga/ledger-core/ledger/peer-network";
+import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
+import type { GatewayConfig } from "../config.ts";
+import type { Site } from "../site/site.ts";
+import { sitePaths } from "../site/site.ts";
+import { openPeers } from "./open-peers.ts";
+
+/**
+ * @throws OperationalError CHANNEL_FILE_INVALID, PEER_*, DATABASE_*, VOTES_CORRUPT, VALIDATOR_KEY_MISMATCH,
+ *   SEAL_INCONSISTENT.
+ */
+export async function openConsortiumLedger(
+  config: GatewayConfig,
+  {
+    site,
+    clock,
+    channelFile,
+  }: { readonly site: Site; readonly clock: Clock; readonly channelFile: string },
+): Promise<{ readonly ledger: Ledger; readonly peers: PeerNetwork; close(): Promise<void> }> {
+  const opening = parseTransaction(new Uint8Array(readFileSync(channelFile)));
+  const genesis = opening.ok ? judgeGenesis(nodeCrypto, opening.value) : opening;
+  if (!opening.ok || !genesis.ok) {
+    const sentence = `${channelFile} is not the channel file that was joined: put it back from a backup.`;
+    throw new OperationalError("CHANNEL_FILE_INVALID", sentence);
+  }
+  const paths = sitePaths(config.data_dir);
+  const parts: { node?: LedgerNode; ledger?: Ledger } = {};
+  const peers = await openPeers(
+    config,
+    { site, clock },
+    {
+      genesis: genesis.value,
+      isRevoked: (kid: Digest) => parts.ledger?.revocations().evidence(kid).ok === false,
+      received: (peer, channel, payload) => {
+        parts.node?.receive(peer, channel, payload);
+        return undefined;
+      },
+    },
+  );
+  const node = LedgerNode.open({
+    votesPath: paths.votes,
+    crypto: nodeCrypto,
+    clock,
+    network: peers,
+  });
+  parts.node = node;
+  const ledger = await node.openLedger({
+    path: paths.ledger,
+    validatorKey: site.validatorKey,
+    self: config.gateway,
+    parameters: { ...lanParameters, deltaMs: config.ledger.delta },
+    openChannel: async () => opening.value,
+  });
+  parts.ledger = ledger;
+  const close = async () => {
+    await peers.close();
+    await node.close();
+  };
+  return { ledger, peers, close };
+}
