@@ -34,6 +34,9 @@ const browserEntry = `
   export { nobleCrypto } from "./src/base/noble-crypto.ts";
   export { parseReceipt } from "./src/receipt/receipt.ts";
   export { parseTrustPolicy } from "./src/receipt/trust-policy-file.ts";
+  export { parseEpochs } from "./src/receipt/epochs-file.ts";
+  export { followEpochs } from "./src/receipt/epoch-chain.ts";
+  export { describeEpochs } from "./src/receipt/describe-epochs.ts";
   export { verifyReceipt } from "./src/receipt/verify-receipt.ts";
   export { verifySealedNote } from "./src/receipt/verify-seal.ts";
   export { describeReceipt } from "./src/receipt/describe-receipt.ts";

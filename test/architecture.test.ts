@@ -14,7 +14,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   wire: ["base"],
   log: ["base"],
   consensus: ["base"],
-  receipt: ["base", "wire", "log"],
+  receipt: ["base", "wire", "log", "consensus"],
   daemon: ["base"],
   ledger: ["base", "wire", "log", "consensus", "receipt", "daemon"],
 };

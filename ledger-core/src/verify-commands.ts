@@ -4,6 +4,8 @@ import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
 import { present } from "./base/assert.ts";
 import { concat, fromBase64, fromUtf8, toHex, utf8 } from "./base/bytes.ts";
 import { OperationalError } from "./base/operational-error.ts";
+import type { Result } from "./base/result.ts";
+import { ok } from "./base/result.ts";
 import { nodeCrypto } from "./daemon/node-crypto.ts";
 import type { ConsistencyClaim } from "./log/consistency-proof.ts";
 import { verifyConsistency } from "./log/consistency-proof.ts";
@@ -12,10 +14,16 @@ import { verifyInclusion } from "./log/inclusion-proof.ts";
 import { treeHasher } from "./log/leaf-hash.ts";
 import { noteBytesMax } from "./log/limits.ts";
 import { formatTime } from "./receipt/civil-time.ts";
+import { describeEpochs, viewEpochs } from "./receipt/describe-epochs.ts";
 import { describeReceipt } from "./receipt/describe-receipt.ts";
+import type { EpochChain, EpochFault } from "./receipt/epoch-chain.ts";
+import { followEpochs } from "./receipt/epoch-chain.ts";
+import type { EpochsFormatFault } from "./receipt/epochs-file.ts";
+import { parseEpochs } from "./receipt/epochs-file.ts";
 import type { ExplainedFault, Language } from "./receipt/explain-fault.ts";
 import { causeOf, explainFault } from "./receipt/explain-fault.ts";
 import { exportReceipt } from "./receipt/export-receipt.ts";
+import { epochsBytesMax } from "./receipt/limits.ts";
 import type { Receipt } from "./receipt/receipt.ts";
 import { parseReceipt } from "./receipt/receipt.ts";
 import type { JsonValue } from "./receipt/receipt-view.ts";
@@ -34,6 +42,9 @@ import {
 
 export type OutputOptions = { readonly json?: boolean; readonly lang: Language };
 
+/** The trust policy and, where the channel changed its validators, the file that says how. */
+export type TrustOptions = OutputOptions & { readonly trust: string; readonly epochs?: string };
+
 /** A verdict in both forms: lines for people, one object for `--json`. */
 export type Judgement = {
   readonly valid: boolean;
@@ -46,17 +57,20 @@ const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
 /** Throws FILE_UNREADABLE; everything else is a verdict. */
 export function judgeReceiptFile(
   file: string,
-  options: OutputOptions & { readonly trust: string; readonly provisional?: string },
+  options: TrustOptions & { readonly provisional?: string },
 ): Judgement {
   const bytes = readBounded(file, receiptBytesMax);
   const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
   if (!policy.ok) return invalid(policy.fault, options);
+  const epochs = readEpochs(policy.value, options.epochs);
+  if (!epochs.ok) return invalid(epochs.fault, options);
   const receipt = parseReceipt(bytes);
   if (!receipt.ok) return invalid(receipt.fault, options);
   const gateway = readGateway(policy.value, receipt.value, options.provisional);
   if (gateway?.ok === false) return invalid(gateway.fault, options);
   const verified = verifyReceipt(nodeCrypto, policy.value, receipt.value, {
     ...(gateway && { provisionalUnder: gateway.value }),
+    ...epochs.value,
   });
   if (!verified.ok) return invalid(verified.fault, options);
   return {
@@ -74,8 +88,7 @@ export const exportForms = ["note", "cose", "tlog-proof"] as const;
  */
 export function exportReceiptFile(
   file: string,
-  options: OutputOptions & {
-    readonly trust: string;
+  options: TrustOptions & {
     readonly format: (typeof exportForms)[number];
     readonly out: string;
   },
@@ -83,9 +96,11 @@ export function exportReceiptFile(
   const bytes = readBounded(file, receiptBytesMax);
   const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
   if (!policy.ok) return invalid(policy.fault, options);
+  const epochs = readEpochs(policy.value, options.epochs);
+  if (!epochs.ok) return invalid(epochs.fault, options);
   const receipt = parseReceipt(bytes);
   if (!receipt.ok) return invalid(receipt.fault, options);
-  const exported = exportReceipt(nodeCrypto, policy.value, receipt.value);
+  const exported = exportReceipt(nodeCrypto, policy.value, receipt.value, epochs.value);
   if (!exported.ok) return invalid(exported.fault, options);
   const { statement, final } = exported.value;
   const { laneHead, note, tlogProof } = present(final, "final part of what is not provisional");
@@ -100,17 +115,31 @@ export function exportReceiptFile(
   );
 }
 
-/** A bare checkpoint may carry lines of others, e.g. witnesses; they are passed over. */
-export function judgeCheckpointFile(
+/** Which validators the channel had, from the trust policy's on. Throws FILE_UNREADABLE. */
+export function judgeEpochsFile(
   file: string,
   options: OutputOptions & { readonly trust: string },
 ): Judgement {
+  const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
+  if (!policy.ok) return invalid(policy.fault, options);
+  const { value } = policy;
+  const epochs = readEpochs(value, file);
+  if (!epochs.ok) return invalid(epochs.fault, options);
+  const chain = present(epochs.value.epochs, "epochs of a file");
+  const lines = describeEpochs(sha256, value, { chain, language: options.lang });
+  return { valid: true, lines, object: viewEpochs(chain) };
+}
+
+/** A bare checkpoint may carry lines of others, e.g. witnesses; they are passed over. */
+export function judgeCheckpointFile(file: string, options: TrustOptions): Judgement {
   const note = fromUtf8(readBounded(file, noteBytesMax));
   const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
   if (!policy.ok) return invalid(policy.fault, options);
   if (note === undefined)
     return invalid({ code: "SEAL_NOTE_MALFORMED", cause: { code: "NOTE_NOT_UTF8" } }, options);
-  const sealed = verifySealedNote(nodeCrypto, policy.value, note);
+  const epochs = readEpochs(policy.value, options.epochs);
+  if (!epochs.ok) return invalid(epochs.fault, options);
+  const sealed = verifySealedNote(nodeCrypto, policy.value, note, epochs.value.epochs);
   if (!sealed.ok) return invalid(sealed.fault, options);
   const { head, cosignatures, notAfter } = sealed.value;
   const zh = options.lang === "zh";
@@ -176,6 +205,18 @@ function invalid(fault: ExplainedFault, { lang }: OutputOptions): Judgement {
     lines: [lang === "zh" ? `无效：${sentence} [${codes}]` : `INVALID: ${sentence} [${codes}]`],
     object: { valid: false, code, sentence, fault: toJson(fault) },
   };
+}
+
+/** As an option of the verifying functions: empty where no file was given. */
+function readEpochs(
+  policy: TrustPolicy,
+  file: string | undefined,
+): Result<{ readonly epochs?: EpochChain }, EpochsFormatFault | EpochFault> {
+  if (file === undefined) return ok({});
+  const boundaries = parseEpochs(readBounded(file, epochsBytesMax));
+  if (!boundaries.ok) return boundaries;
+  const followed = followEpochs(nodeCrypto, policy, boundaries.value);
+  return followed.ok ? ok({ epochs: followed.value }) : followed;
 }
 
 /** The gateway whose lane a provisional receipt names, under the chain that the caller gave. */

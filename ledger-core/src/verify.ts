@@ -8,12 +8,13 @@ import { fromHex, parseDigest } from "./base/bytes.ts";
 import { exitCodes, judgeFailure } from "./daemon/exit-code.ts";
 import { parseTreeSize } from "./log/tree-size.ts";
 import { languages } from "./receipt/explain-fault.ts";
-import type { Judgement, OutputOptions } from "./verify-commands.ts";
+import type { Judgement, OutputOptions, TrustOptions } from "./verify-commands.ts";
 import {
   exportForms,
   exportReceiptFile,
   judgeCheckpointFile,
   judgeConsistency,
+  judgeEpochsFile,
   judgeInclusion,
   judgeReceiptFile,
 } from "./verify-commands.ts";
@@ -31,10 +32,9 @@ function createProgram(): Command {
       "\nExit status: 0 valid, 1 invalid, 64 wrong use (also hexadecimal or numbers that cannot be\n" +
         "read), 74 a file that cannot be read.",
     );
-  addCommand(program, "receipt")
+  addTrustCommand(program, "receipt")
     .description("verify a receipt from a reading to the validators' seal")
     .argument("<file>", "the receipt; - is standard input")
-    .requiredOption("--trust <file>", "the trust policy, trust.json")
     .option(
       "--provisional <file>",
       "take also a receipt that no validator sealed, if this certificate's gateway signed it (PEM)",
@@ -42,10 +42,9 @@ function createProgram(): Command {
     .action((file: string, options: FileOptions & { readonly provisional?: string }) =>
       print(judgeReceiptFile(file, options), options),
     );
-  addCommand(program, "export")
+  addTrustCommand(program, "export")
     .description("verify a final receipt and write it in a form that others read")
     .argument("<file>", "the receipt; - is standard input")
-    .requiredOption("--trust <file>", "the trust policy, trust.json")
     .addOption(
       new Option(
         "--format <form>",
@@ -78,18 +77,22 @@ function createProgram(): Command {
     .action((options: ConsistencyOptions & OutputOptions) =>
       print(judgeConsistency(options, options), options),
     );
-  addCommand(program, "checkpoint")
+  addTrustCommand(program, "checkpoint")
     .description("verify that a quorum cosigned a checkpoint (C2SP tlog-checkpoint)")
     .argument("<file>", "the signed note; - is standard input")
-    .requiredOption("--trust <file>", "the trust policy, trust.json")
     .action((file: string, options: FileOptions) =>
       print(judgeCheckpointFile(file, options), options),
     );
+  addCommand(program, "epochs")
+    .description("follow a channel's validators from the trust policy's on, and list them")
+    .argument("<file>", "the epochs file; - is standard input")
+    .requiredOption("--trust <file>", "the trust policy, trust.json")
+    .action((file: string, options: FileOptions) => print(judgeEpochsFile(file, options), options));
   return program;
 }
 
 type ExportOptions = Parameters<typeof exportReceiptFile>[1];
-type FileOptions = OutputOptions & { readonly trust: string };
+type FileOptions = TrustOptions;
 type InclusionOptions = {
   readonly index: bigint;
   readonly size: bigint;
@@ -106,6 +109,13 @@ function addCommand(program: Command, name: string): Command {
     .addOption(
       new Option("--lang <language>", "language of the sentences").choices(languages).default("en"),
     );
+}
+
+/** A command that judges seals. */
+function addTrustCommand(program: Command, name: string): Command {
+  return addCommand(program, name)
+    .requiredOption("--trust <file>", "the trust policy, trust.json")
+    .option("--epochs <file>", "the channel's changes of validators, where they have changed");
 }
 
 function number(text: string): bigint {

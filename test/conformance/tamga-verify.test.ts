@@ -10,11 +10,13 @@ import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
+import { encodeEpochs } from "@tamga/ledger-core/receipt/epochs-file";
 import { encodeReceipt } from "@tamga/ledger-core/receipt/receipt";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SparseLog } from "../support/sparse-log.ts";
 import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
+import { SyntheticEpochs } from "../support/synthetic-epochs.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const source = join(root, "ledger-core/src/verify.ts");
@@ -25,6 +27,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const channel = new SyntheticChannel({ validators: 4 });
 const receipt = issueReceipt(channel);
+const firstHead = channel.log.head();
 const receiptBytes = encodeReceipt(receipt);
 const { final: _, ...provisional } = receipt;
 
@@ -43,7 +46,23 @@ const early = file("early.receipt", encodeReceipt(provisional));
 const trust = file("trust.json", encodeTrustPolicy(channel.policy));
 const other = file("other.json", encodeTrustPolicy(new SyntheticChannel().policy));
 const gateway = file("gateway.pem", pem(channel.gateway.chain));
-const note = file("note.txt", channel.note(channel.log.head(), channel.validators.slice(0, 3)));
+/** A receipt that validator-4 alone sealed, after it took over from all four. */
+const changed = new SyntheticEpochs(channel);
+changed.end(changed.members.slice(3));
+const alone = channel.validators.slice(3);
+channel.log.fillTo(9);
+const laterBundle = channel.bundle();
+const laterIndex = channel.admit(laterBundle.statement);
+const laterHead = channel.seal();
+const laterReceipt = channel.receipt(laterIndex, {
+  ...laterHead,
+  channel: channel.evidence(Number(laterHead.channel.index), alone),
+});
+const later = file("later.receipt", encodeReceipt(laterReceipt));
+const laterNote = file("later.txt", channel.note(channel.log.head(), alone));
+const epochs = file("epochs.tamga", encodeEpochs(changed.boundaries));
+
+const note = file("note.txt", channel.note(firstHead, channel.validators.slice(0, 3)));
 
 function pem(chain: readonly Uint8Array[]): string {
   const blocks = chain.map((der) => Buffer.from(der).toString("base64").replace(/.{64}/g, "$&\n"));
@@ -149,6 +168,38 @@ describe.each([
     expect(verify("export", good, "--trust", trust, ...nowhere).status).toBe(74);
   });
 
+  test("follows the channel's validators from the trust policy's on", () => {
+    const refused = verify("receipt", later, "--trust", trust);
+    expect([refused.status, refused.stdout]).toMatchObject([
+      1,
+      /an epochs file is needed\. \[SEAL/,
+    ]);
+    const followed = ["--trust", trust, "--epochs", epochs];
+    const taken = verify("receipt", later, ...followed);
+    expect([taken.status, taken.stderr]).toEqual([0, ""]);
+    expect(taken.stdout).toContain("Cosigned by 1 of 1 organisations: organisation-4\n");
+    expect(verify("receipt", good, ...followed).stdout).toContain("by 3 of 4 organisations");
+    expect(verify("checkpoint", laterNote, ...followed).status).toBe(0);
+    expect(verify("checkpoint", laterNote, "--trust", trust).stdout).toContain("QUORUM_MISSING");
+    const out = ["--format", "note", "--out", join(folder, "later.note")];
+    expect(verify("export", later, ...followed, ...out).status).toBe(0);
+    expect(verify("export", later, "--trust", trust, ...out).status).toBe(1);
+    const listed = verify("epochs", epochs, "--trust", trust);
+    expect(listed.stdout).toMatch(/^VALID: channel consortium.example\/milk has had 2 sets/);
+    const json = verify("epochs", epochs, "--trust", trust, "--json");
+    expect(JSON.parse(json.stdout)).toMatchObject({ valid: true, epochs: [{}, { epoch: 1 }] });
+    for (const [path, policy, code] of [
+      [epochs, other, "EPOCH_CERTIFICATE_WRONG"],
+      [good, trust, "FIELD_BAD"],
+    ] as const) {
+      const wrong = verify("epochs", path, "--trust", policy);
+      expect([wrong.status, wrong.stdout.includes(code)], code).toEqual([1, true]);
+    }
+    const spoilt = verify("receipt", good, "--trust", trust, "--epochs", good);
+    expect([spoilt.status, spoilt.stdout]).toMatchObject([1, /^INVALID/]);
+    expect(verify("epochs", join(folder, "none"), "--trust", trust).status).toBe(74);
+  });
+
   test("exits 74 for a file that cannot be read", () => {
     expect(verify("receipt", join(folder, "none"), "--trust", trust).status).toBe(74);
     expect(verify("receipt", good, "--trust", folder).status).toBe(74);
@@ -239,6 +290,8 @@ describe("the verifying modules", () => {
       "verify-proof",
       "describe-receipt",
       "receipt-view",
+      "describe-epochs",
+      "epochs-file",
     ];
     const queue = [...start, "trust-policy-file", "explain-fault"].map((name) =>
       join(root, `ledger-core/src/receipt/${name}.ts`),

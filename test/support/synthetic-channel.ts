@@ -27,7 +27,7 @@ import type {
 } from "@tamga/ledger-core/receipt/receipt";
 import type { TrustPolicy, TrustPolicyContent } from "@tamga/ledger-core/receipt/trust-policy";
 import { judgeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
-import { checkpointText, cosignerOf } from "@tamga/ledger-core/receipt/verify-seal";
+import { checkpointText } from "@tamga/ledger-core/receipt/verify-seal";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { DeviceClaims, StreamPosition, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { encodeDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
@@ -302,8 +302,8 @@ export class SyntheticChannel {
   cosign(text: string, signer: SyntheticChannel["validators"][number]): NoteSignature {
     const timeSeconds = this.#cosignedAt(signer);
     const signature = signer.key.sign(cosignatureMessage(text, timeSeconds));
-    const validator = present(this.policy.validators[this.validators.indexOf(signer)], "validator");
-    return cosignature(nodeCrypto, cosignerOf(validator), { timeSeconds, signature });
+    const cosigner = { name: signer.name, publicKey: pointOf(signer.key) };
+    return cosignature(nodeCrypto, cosigner, { timeSeconds, signature });
   }
 
   /** The final receipt of the statement at this lane index, under a head that covers it. */
@@ -435,7 +435,8 @@ function judged(content: TrustPolicyContent): TrustPolicy {
   return policy.value;
 }
 
-function pointOf(key: TestKey): Uint8Array {
+/** A key's point, which for Ed25519 is its 32 bytes. */
+export function pointOf(key: TestKey): Uint8Array {
   const { publicKey } = key;
   return publicKey.algorithm === "PS256" ? publicKey.spki : publicKey.point;
 }

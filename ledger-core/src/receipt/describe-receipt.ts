@@ -29,7 +29,9 @@ export function describeReceipt(
     `${policy.consortium}/${policy.channel}`,
   );
   const disclosed = reading !== undefined;
-  const cosigners = final?.head.seal.organisations ?? [];
+  const seal = final?.head.seal;
+  const cosigners = seal?.organisations ?? [];
+  const all = seal?.ofOrganisations ?? organisationNames(policy);
   return [
     final === undefined ? say.provisional(what) : say.valid(what),
     ...(isEmulated(receipt) ? [say.emulated] : []),
@@ -41,7 +43,8 @@ export function describeReceipt(
     ...(final === undefined ? [] : [say.notRevoked(final.head.seal.head.size, final.revokedKeys)]),
     say.gateway(gateway.gateway, gateway.organisation),
     ...validityLines(say, receipt),
-    say.organisations(cosigners.length, organisationNames(policy).length, cosigners.join(", ")),
+    say.organisations(cosigners.length, all.length, cosigners.join(", ")),
+    ...(seal === undefined || seal.epoch === 0 ? [] : [say.laterEpoch(seal.epoch)]),
     say.trustPolicy(groupedHex(trustPolicyDigest(sha256, policy))),
     say.lastLine,
   ];

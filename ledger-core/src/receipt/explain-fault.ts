@@ -4,6 +4,8 @@ import { unixMillis } from "../base/time.ts";
 import type { ConsistencyFault } from "../log/consistency-proof.ts";
 import type { InclusionFault } from "../log/inclusion-proof.ts";
 import { formatTime } from "./civil-time.ts";
+import type { EpochFault } from "./epoch-chain.ts";
+import type { EpochsFormatFault } from "./epochs-file.ts";
 import { sentencesEn } from "./fault-sentences-en.ts";
 import { sentencesZh } from "./fault-sentences-zh.ts";
 import { printable } from "./printable.ts";
@@ -27,6 +29,8 @@ export type ExplainedFault =
   | NoteSealFault
   | TrustFileFault
   | TrustPolicyFault
+  | EpochsFormatFault
+  | EpochFault
   | RejectionFault
   | HeadConsistencyFault
   | FinalProofFault

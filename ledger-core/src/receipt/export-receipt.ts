@@ -64,23 +64,31 @@ export function exportReceipt(
   const inLane = coseReceipt(crypto, signer, { head: lane, place: receipt.lane });
   const statement = exportStatement(receipt.statement, [inLane]);
   if (final === undefined || receipt.final === undefined) return ok({ statement });
-  return ok({ statement, final: exportFinal(crypto, policy, { part: receipt.final, final }) });
+  const of = { policy, options, part: receipt.final, final };
+  return ok({ statement, final: exportFinal(crypto, of) });
 }
 
 function exportFinal(
   crypto: CryptoPort,
-  policy: TrustPolicy,
-  of: { readonly part: NonNullable<Receipt["final"]>; readonly final: Finality },
+  of: {
+    readonly policy: TrustPolicy;
+    readonly options: ReceiptOptions;
+    readonly part: NonNullable<Receipt["final"]>;
+    readonly final: Finality;
+  },
 ): NonNullable<ExportedReceipt["final"]> {
+  const { policy, options } = of;
   const { laneHead, channel } = of.part;
   const { head } = of.final.head.seal;
-  const attributed = attributeSeals(crypto, policy, { ...head, seals: channel.seals });
+  const tree = { ...head, seals: channel.seals };
+  const attributed = attributeSeals(crypto, policy, tree, options.epochs);
   assert(attributed.ok, "seals of a verified receipt");
-  const receipts = attributed.value.map(({ validator, seal }) => {
+  const { seals } = attributed.value;
+  const receipts = seals.map(({ validator, seal }) => {
     const signer = { key: rootKeyOf(validator), signature: seal.logSignature };
     return coseReceipt(crypto, signer, { head, place: channel });
   });
-  const note = checkpointNote(crypto, checkpointText(policy, head), attributed.value);
+  const note = checkpointNote(crypto, checkpointText(policy, head), seals);
   const parsed = parseNote(note);
   assert(parsed.ok, "note of our own");
   const { path } = channel;

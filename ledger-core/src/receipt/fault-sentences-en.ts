@@ -60,7 +60,12 @@ export const sentencesEn: FaultSentences = {
   // The seal.
   SEAL_NOTE_MALFORMED: "The checkpoint's note is malformed.",
   SEAL_OTHER_LOG: "The checkpoint is of another log than the trust policy's channel.",
-  SEAL_SIGNER_UNKNOWN: "There is a seal that no validator of the policy made.",
+  SEAL_SIGNER_UNKNOWN:
+    "There is a seal that no validator of the policy made; if they have changed since, an epochs file is needed.",
+  SEAL_SIGNER_IN_NO_EPOCH:
+    "There are seals that no one set of the known validators made; a newer epochs file may be needed.",
+  SEAL_AFTER_EPOCH:
+    "The validators that sealed this had handed over before the log had this size: their seals do not count.",
   SEAL_SIGNER_REPEATED: "A validator's seal stands there twice.",
   SEAL_SIGNATURE_LENGTH: "A validator's signature does not have the length of its algorithm.",
   SEAL_COSIGNATURE_WRONG:
@@ -149,6 +154,29 @@ export const sentencesEn: FaultSentences = {
   REJECTION_MALFORMED: "The gateway's rejection is malformed.",
   REJECTION_NOT_BY_GATEWAY: "The rejection is not by this gateway, for this channel.",
   REJECTION_SIGNATURE_WRONG: "The gateway's signature on the rejection is wrong.",
+
+  // The epochs file.
+  EPOCHS_VERSION_UNKNOWN: "The epochs file is of a version that this verifier does not know.",
+  EPOCH_HEADER_MALFORMED: "A block that ends an epoch is malformed.",
+  EPOCH_OTHER_CHANNEL: "A block that ends an epoch is of another channel than the trust policy's.",
+  EPOCH_OUT_OF_ORDER: "The blocks that end epochs do not follow one another.",
+  EPOCH_NO_BOUNDARY: "A block in the epochs file names no new validators.",
+  EPOCH_PREVIOUS_WRONG: "A block that ends an epoch does not name the one before it.",
+  EPOCH_WENT_BACK: "A block that ends an epoch stands before the one that began it.",
+  EPOCH_NOT_FINAL: "The certificate of a block that ends an epoch does not make that block final.",
+  EPOCH_CERTIFICATE_WRONG:
+    "A block that ends an epoch is not final by a quorum of the validators of that epoch.",
+  EPOCH_SET_EMPTY: "A block that ends an epoch appoints nobody.",
+  EPOCH_NAME_REPEATED: "A block that ends an epoch appoints a validator twice.",
+  EPOCH_KEY_REPEATED: "Two validators of one epoch have one key.",
+  EPOCH_KEY_BAD: "The key of an appointed validator is no Ed25519 key.",
+  EPOCH_APPROVALS_MISSING: "Too few of the appointed validators said that they were ready.",
+  EPOCH_APPROVAL_WRONG: "An appointed validator did not say that it was ready for this epoch.",
+  CERTIFICATE_OTHER_EPOCH: "The certificate is of another epoch.",
+  CERTIFICATE_SIGNER_UNKNOWN: "The certificate names a validator that the epoch does not have.",
+  CERTIFICATE_SIGNER_REPEATED: "The certificate names a validator twice, or out of order.",
+  CERTIFICATE_QUORUM_MISSING: "Fewer validators voted than the epoch's quorum.",
+  CERTIFICATE_SIGNATURE_WRONG: "A validator's vote in the certificate is not its own.",
 
   // The trust policy.
   TRUST_TOO_LONG: "The trust policy is longer than its limit.",

@@ -57,7 +57,10 @@ export const sentencesZh: FaultSentences = {
   // The seal.
   SEAL_NOTE_MALFORMED: "检查点文本格式错误。",
   SEAL_OTHER_LOG: "检查点属于信任策略通道以外的日志。",
-  SEAL_SIGNER_UNKNOWN: "有一个封印不是策略中任何验证节点所作。",
+  SEAL_SIGNER_UNKNOWN:
+    "有一个封印不是策略中任何验证节点所作；若验证节点此后有过更换，则需要任期文件。",
+  SEAL_SIGNER_IN_NO_EPOCH: "没有任何一任已知的验证节点作过全部这些封印；可能需要更新的任期文件。",
+  SEAL_AFTER_EPOCH: "作此封印的验证节点在日志达到这一大小之前已经卸任，其封印不再有效。",
   SEAL_SIGNER_REPEATED: "同一验证节点的封印出现了两次。",
   SEAL_SIGNATURE_LENGTH: "某个验证节点的签名长度与其算法不符。",
   SEAL_COSIGNATURE_WRONG: "某个验证节点的联署针对的不是所示的、或由日志头得出的检查点。",
@@ -137,6 +140,28 @@ export const sentencesZh: FaultSentences = {
   REJECTION_MALFORMED: "网关的拒收声明格式错误。",
   REJECTION_NOT_BY_GATEWAY: "拒收声明不是该网关为该通道所作。",
   REJECTION_SIGNATURE_WRONG: "网关对拒收声明的签名错误。",
+
+  // The epochs file.
+  EPOCHS_VERSION_UNKNOWN: "本验证器不认识任期文件的版本。",
+  EPOCH_HEADER_MALFORMED: "某个结束任期的区块格式错误。",
+  EPOCH_OTHER_CHANNEL: "某个结束任期的区块属于信任策略通道以外的通道。",
+  EPOCH_OUT_OF_ORDER: "各个结束任期的区块没有依次相接。",
+  EPOCH_NO_BOUNDARY: "任期文件中有一个区块没有指定新的验证节点。",
+  EPOCH_PREVIOUS_WRONG: "某个结束任期的区块没有指明它之前的那一个。",
+  EPOCH_WENT_BACK: "某个结束任期的区块位于开始该任期的区块之前。",
+  EPOCH_NOT_FINAL: "某个结束任期的区块所附的证书并未使该区块成为最终。",
+  EPOCH_CERTIFICATE_WRONG: "某个结束任期的区块未由该任期法定数目的验证节点定为最终。",
+  EPOCH_SET_EMPTY: "某个结束任期的区块没有指定任何人。",
+  EPOCH_NAME_REPEATED: "某个结束任期的区块把一个验证节点指定了两次。",
+  EPOCH_KEY_REPEATED: "同一任期的两个验证节点使用同一密钥。",
+  EPOCH_KEY_BAD: "某个被指定的验证节点的密钥不是 Ed25519 密钥。",
+  EPOCH_APPROVALS_MISSING: "表示已就绪的新任验证节点太少。",
+  EPOCH_APPROVAL_WRONG: "某个被指定的验证节点并未表示已为这一任期就绪。",
+  CERTIFICATE_OTHER_EPOCH: "证书属于另一任期。",
+  CERTIFICATE_SIGNER_UNKNOWN: "证书中有该任期所没有的验证节点。",
+  CERTIFICATE_SIGNER_REPEATED: "证书中有验证节点出现两次，或次序错误。",
+  CERTIFICATE_QUORUM_MISSING: "投票的验证节点少于该任期的法定数。",
+  CERTIFICATE_SIGNATURE_WRONG: "证书中有一票并非该验证节点所投。",
 
   // The trust policy.
   TRUST_TOO_LONG: "信任策略超过长度上限。",

@@ -7,3 +7,6 @@ export const subjectNamesMax = 64;
 /** Bytes of an RSA modulus: 2,048 to 4,096 bits. */
 export const rsaModulusBytesMin = 256;
 export const rsaModulusBytesMax = 512;
+/** Changes of a channel's validators that an epochs file follows, and its bytes. */
+export const epochsMax = 1_024;
+export const epochsBytesMax = 16_777_216;

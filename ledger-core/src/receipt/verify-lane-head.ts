@@ -23,6 +23,7 @@ import type { LogHead, RootSignatureFault } from "../wire/log-signature.ts";
 import { verifyRootSignature } from "../wire/log-signature.ts";
 import type { SignatureFault, StatementFault } from "../wire/statement.ts";
 import { parseStatement, verifyStatement } from "../wire/statement.ts";
+import type { EpochChain } from "./epoch-chain.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 import type { GatewayFault, VerifiedGateway } from "./verify-gateway.ts";
 import { verifyGateway } from "./verify-gateway.ts";
@@ -71,6 +72,7 @@ export type LaneHeadFault =
 /**
  * Repeats every check of a lane head, the seal first since its time judges the certificates.
  *
+ * @param epochs the channel's later validators; without them the policy's alone are known.
  * Faults: SEAL_* (the checkpoint that path and lane head lead to), LANE_HEAD_* (the statement and its path),
  *   GATEWAY_* (the certificate), LANE_SIGNATURE_WRONG (the lane's root).
  */
@@ -78,6 +80,7 @@ export function verifyLaneHead(
   crypto: CryptoPort,
   policy: TrustPolicy,
   evidence: LaneHeadEvidence,
+  epochs?: EpochChain,
 ): Result<VerifiedLaneHead, LaneHeadFault> {
   const { laneHead, gatewayChain, laneSignature, channel } = evidence;
   const statement = parseStatement(laneHead);
@@ -94,7 +97,7 @@ export function verifyLaneHead(
   const root = rootFromInclusion(hasher, { leafIndex, treeSize: size, leafHash, path });
   if (!root.ok) return err({ code: "LANE_HEAD_PATH_MALFORMED", cause: root.fault });
   // A wrong path, index or lane head leads to another root, which nobody has signed.
-  const sealed = verifySeal(crypto, policy, { size, root: root.value, seals });
+  const sealed = verifySeal(crypto, policy, { size, root: root.value, seals }, epochs);
   if (!sealed.ok) return sealed;
   const seal = sealed.value;
 

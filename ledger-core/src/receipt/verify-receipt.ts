@@ -32,6 +32,7 @@ import type { ChainFault, ValidityNote } from "./certificate-chain.ts";
 import { verifyChain } from "./certificate-chain.ts";
 import type { KeyKind } from "./certificate-names.ts";
 import { isCertificateOf, keyKindOf } from "./certificate-names.ts";
+import type { EpochChain } from "./epoch-chain.ts";
 import type { Receipt } from "./receipt.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 import type { DisclosureFault, VerifiedReading } from "./verify-disclosure.ts";
@@ -103,6 +104,8 @@ export type ReceiptOptions = {
    * does not carry the gateway's certificate. A final receipt ignores it.
    */
   readonly provisionalUnder?: VerifiedGateway;
+  /** The channel's later validators; without them only seals of the policy's own are known. */
+  readonly epochs?: EpochChain;
 };
 
 /**
@@ -204,7 +207,8 @@ function verifyLane(
     if (!signed.ok) return err({ code: "LANE_SIGNATURE_WRONG", cause: signed.fault });
     return ok({ gateway, lane: { origin, size, root, index } });
   }
-  const verified = verifyLaneHead(crypto, policy, { ...receipt.final, laneSignature: signature });
+  const evidence = { ...receipt.final, laneSignature: signature };
+  const verified = verifyLaneHead(crypto, policy, evidence, options.epochs);
   if (!verified.ok) return verified;
   const head = verified.value;
   if (origin !== head.lane.origin || size !== head.lane.size)

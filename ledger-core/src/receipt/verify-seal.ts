@@ -4,13 +4,13 @@
  * stand alone and all that they are over is built here; a bare checkpoint is a note with cosignatures.
  */
 
-import { present } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import type { Brand } from "../base/brand.ts";
 import { mint } from "../base/brand.ts";
 import { equal, u32, utf8 } from "../base/bytes.ts";
 import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
 import { faultsTolerated } from "../base/quorum.ts";
-import type { Result } from "../base/result.ts";
+import type { Fault, Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { unixMillis } from "../base/time.ts";
@@ -18,7 +18,7 @@ import type { CheckpointFault } from "../log/checkpoint.ts";
 import { encodeCheckpoint, parseCheckpoint } from "../log/checkpoint.ts";
 import type { CosignatureFault, Cosigner } from "../log/cosignature.ts";
 import { verifyCosignature, verifyDetachedCosignature } from "../log/cosignature.ts";
-import type { NoteFault } from "../log/note.ts";
+import type { NoteFault, SignedNote } from "../log/note.ts";
 import { parseNote } from "../log/note.ts";
 import type { TreeSize } from "../log/tree-size.ts";
 import { keyIdOf } from "../log/verifier-key.ts";
@@ -29,6 +29,9 @@ import type { Seal } from "../wire/downlink-message.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import type { LogHead } from "../wire/log-signature.ts";
 import { verifyRootSignature } from "../wire/log-signature.ts";
+import type { EpochChain } from "./epoch-chain.ts";
+import type { Sealers } from "./sealers.ts";
+import { sealersOf } from "./sealers.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 
 export type VerifiedCosigner = {
@@ -47,6 +50,10 @@ export type VerifiedSeal = Brand<
     readonly notAfter: UnixMillis;
     /** Whose validators cosigned, each organisation once. */
     readonly organisations: readonly Identifier[];
+    /** Of how many that is: those of the policy, or of the validators of a later epoch. */
+    readonly ofOrganisations: readonly Identifier[];
+    /** Whose validators they are: 0 for the policy's own. */
+    readonly epoch: number;
   },
   "VerifiedSeal"
 >;
@@ -59,11 +66,13 @@ export type NoteSealFault =
       readonly validator: string;
       readonly cause: CosignatureFault;
     }
-  | { readonly code: "SEAL_QUORUM_MISSING"; readonly have: number; readonly needed: number };
+  | { readonly code: "SEAL_QUORUM_MISSING"; readonly have: number; readonly needed: number }
+  | { readonly code: "SEAL_AFTER_EPOCH"; readonly epoch: number; readonly until: bigint };
 
 export type SealFault =
   | Exclude<NoteSealFault, { readonly code: "SEAL_NOTE_MALFORMED" | "SEAL_OTHER_LOG" }>
   | { readonly code: "SEAL_SIGNER_UNKNOWN" }
+  | { readonly code: "SEAL_SIGNER_IN_NO_EPOCH" }
   | { readonly code: "SEAL_SIGNER_REPEATED"; readonly validator: string }
   | {
       readonly code: "SEAL_SIGNATURE_LENGTH";
@@ -86,10 +95,10 @@ export function checkpointText(policy: Pick<TrustPolicy, "origin">, head: TreeHe
 /** The validators whose key id this is: one, unless somebody searched for a key with another's id. */
 function validatorsOf(
   crypto: Pick<CryptoPort, "sha256">,
-  policy: TrustPolicy,
+  validators: readonly Validator[],
   keyId: Uint8Array,
 ): readonly Validator[] {
-  return policy.validators.filter((validator) => {
+  return validators.filter((validator) => {
     const key = { ...cosignerOf(validator), type: "cosignature-v1" } as const;
     return equal(u32(keyIdOf(crypto, key)), keyId);
   });
@@ -106,38 +115,81 @@ export type AttributedSeal = { readonly validator: Validator; readonly seal: Sea
 /** What seals are over, and the seals. */
 export type SealedTree = TreeHead & { readonly seals: readonly Seal[] };
 
+/** Good seals of enough of one set's validators, in the order that they came in. */
+export type SealedBy = {
+  readonly sealers: Sealers;
+  readonly seals: readonly AttributedSeal[];
+};
+
 /**
- * Verifies the seals over one size and root, both signatures of each. They are of the policy's validators
+ * Verifies the seals over one size and root, both signatures of each. They are of one set's validators
  * and of nobody else, each once: what is in a receipt is verified, to the last bit.
  *
- * Faults: SEAL_SIGNER_UNKNOWN, SEAL_SIGNER_REPEATED, SEAL_SIGNATURE_LENGTH, SEAL_COSIGNATURE_WRONG,
- *   SEAL_ROOT_SIGNATURE_WRONG (one bad seal is a fault, however many good ones there are),
- *   SEAL_QUORUM_MISSING.
+ * @param epochs the channel's later validators, where they are known; else the policy's are judged by.
+ * Faults: SEAL_SIGNER_UNKNOWN, SEAL_SIGNER_IN_NO_EPOCH, SEAL_AFTER_EPOCH, SEAL_SIGNER_REPEATED,
+ *   SEAL_SIGNATURE_LENGTH, SEAL_COSIGNATURE_WRONG, SEAL_ROOT_SIGNATURE_WRONG (one bad seal is a fault,
+ *   however many good ones there are), SEAL_QUORUM_MISSING.
  */
 export function verifySeal(
   crypto: CryptoPort,
   policy: TrustPolicy,
   tree: SealedTree,
+  epochs?: EpochChain,
 ): Result<VerifiedSeal, SealFault> {
-  const attributed = attributeSeals(crypto, policy, tree);
+  const attributed = attributeSeals(crypto, policy, tree, epochs);
   if (!attributed.ok) return attributed;
-  const cosigners = attributed.value.map(({ validator, seal }) =>
-    cosigner(validator, seal.timeSeconds),
-  );
-  return judgeQuorum(policy, headOf(policy, tree), cosigners);
+  const { sealers, seals } = attributed.value;
+  const cosigners = seals.map(({ validator, seal }) => cosigner(validator, seal.timeSeconds));
+  return judgeQuorum(sealers, headOf(sealers, tree), cosigners);
 }
 
-/** Finds the validator of each seal, in their order, by verifying it; for faults see {@link verifySeal}. */
+/** Finds whose seals they are, by verifying them; for faults see {@link verifySeal}. */
 export function attributeSeals(
   crypto: CryptoPort,
   policy: TrustPolicy,
   tree: SealedTree,
-): Result<readonly AttributedSeal[], SealFault> {
-  const head = headOf(policy, tree);
-  const text = checkpointText(policy, head);
+  epochs?: EpochChain,
+): Result<SealedBy, SealFault> {
+  if (epochs === undefined) return attributeTo(crypto, sealersOf(policy), tree);
+  assert(equal(epochs.channelId, policy.channelId), "epochs of the policy's channel");
+  const knowing = epochs.epochs.filter(({ validators }) =>
+    tree.seals.every(({ keyId }) => validatorsOf(crypto, validators, keyId).length > 0),
+  );
+  if (knowing.length === 0) return err({ code: "SEAL_SIGNER_IN_NO_EPOCH" });
+  return firstGood(knowing, tree.size, (sealers) => attributeTo(crypto, sealers, tree));
+}
+
+/** By the first set whose seals count at this size and are good; else the first one's fault. */
+function firstGood<T, F extends Fault>(
+  candidates: readonly Sealers[],
+  size: bigint,
+  judge: (sealers: Sealers) => Result<T, F>,
+): Result<T, F | Extract<SealFault, { readonly code: "SEAL_AFTER_EPOCH" }>> {
+  let fault: Result<T, F> | undefined;
+  let late: Extract<SealFault, { readonly code: "SEAL_AFTER_EPOCH" }> | undefined;
+  for (const sealers of candidates) {
+    const { epoch, until } = sealers;
+    if (until !== undefined && size > until) {
+      late = { code: "SEAL_AFTER_EPOCH", epoch, until };
+      continue;
+    }
+    const judged = judge(sealers);
+    if (judged.ok) return judged;
+    fault ??= judged;
+  }
+  return fault ?? err(present(late, "a set that had handed over"));
+}
+
+function attributeTo(
+  crypto: CryptoPort,
+  sealers: Sealers,
+  tree: SealedTree,
+): Result<SealedBy, SealFault> {
+  const head = headOf(sealers, tree);
+  const text = checkpointText(sealers, head);
   const attributed: AttributedSeal[] = [];
   for (const seal of tree.seals) {
-    const known = validatorsOf(crypto, policy, seal.keyId);
+    const known = validatorsOf(crypto, sealers.validators, seal.keyId);
     const [first] = known;
     if (first === undefined) return err({ code: "SEAL_SIGNER_UNKNOWN" });
     const fresh = known.filter((one) => attributed.every(({ validator }) => validator !== one));
@@ -147,11 +199,13 @@ export function attributeSeals(
     if (!good.ok) return good;
     attributed.push(good.value);
   }
-  return ok(attributed);
+  const [have, needed] = [attributed.length, sealers.quorum];
+  if (have < needed) return err({ code: "SEAL_QUORUM_MISSING", have, needed });
+  return ok({ sealers, seals: attributed });
 }
 
-function headOf(policy: TrustPolicy, { size, root }: TreeHead): LogHead {
-  return { origin: policy.origin, size, root };
+function headOf({ origin }: Pick<Sealers, "origin">, { size, root }: TreeHead): LogHead {
+  return { origin, size, root };
 }
 
 /** One seal under one validator's key. */
@@ -180,12 +234,13 @@ function judgeSeal(
  * witnesses, are passed over, as the specification rules.
  *
  * Faults: SEAL_NOTE_MALFORMED, SEAL_OTHER_LOG, SEAL_COSIGNATURE_WRONG (one bad line of a validator is a
- *   fault, however many good ones there are), SEAL_QUORUM_MISSING.
+ *   fault, however many good ones there are), SEAL_QUORUM_MISSING, SEAL_AFTER_EPOCH.
  */
 export function verifySealedNote(
   crypto: CryptoPort,
   policy: TrustPolicy,
   text: string,
+  epochs?: EpochChain,
 ): Result<VerifiedSeal, NoteSealFault> {
   const note = parseNote(utf8(text));
   if (!note.ok) return err({ code: "SEAL_NOTE_MALFORMED", cause: note.fault });
@@ -193,16 +248,26 @@ export function verifySealedNote(
   if (!checkpoint.ok) return err({ code: "SEAL_NOTE_MALFORMED", cause: checkpoint.fault });
   const { origin, treeSize: size, root } = checkpoint.value;
   if (origin !== policy.origin) return err({ code: "SEAL_OTHER_LOG" });
+  const sealers = epochs?.epochs ?? [sealersOf(policy)];
+  const head = { origin, size, root };
+  return firstGood(sealers, size, (one) => judgeNote(crypto, one, { note: note.value, head }));
+}
+
+function judgeNote(
+  crypto: CryptoPort,
+  sealers: Sealers,
+  { note, head }: { readonly note: SignedNote; readonly head: LogHead },
+): Result<VerifiedSeal, NoteSealFault> {
   const cosigners: VerifiedCosigner[] = [];
-  for (const validator of policy.validators) {
-    const verified = verifyCosignature(crypto, cosignerOf(validator), note.value);
+  for (const validator of sealers.validators) {
+    const verified = verifyCosignature(crypto, cosignerOf(validator), note);
     if (verified.ok) cosigners.push(cosigner(validator, verified.value.timeSeconds));
     else if (verified.fault.code !== "COSIGNATURE_MISSING") {
       const { name } = validator;
       return err({ code: "SEAL_COSIGNATURE_WRONG", validator: name, cause: verified.fault });
     }
   }
-  return judgeQuorum(policy, { origin, size, root }, cosigners);
+  return judgeQuorum(sealers, head, cosigners);
 }
 
 function cosigner({ name, organisation }: Validator, timeSeconds: number): VerifiedCosigner {
@@ -211,11 +276,10 @@ function cosigner({ name, organisation }: Validator, timeSeconds: number): Verif
 
 /** What follows from good signatures of distinct validators, if they are enough. */
 function judgeQuorum(
-  policy: TrustPolicy,
+  { epoch, quorum: needed, validators, organisations: ofOrganisations }: Sealers,
   head: LogHead,
   cosigners: readonly VerifiedCosigner[],
 ): Result<VerifiedSeal, Extract<SealFault, { readonly code: "SEAL_QUORUM_MISSING" }>> {
-  const { quorum: needed, validators } = policy;
   if (cosigners.length < needed)
     return err({ code: "SEAL_QUORUM_MISSING", have: cosigners.length, needed });
   const cosignatures = cosigners.toSorted((a, b) => a.at - b.at);
@@ -224,5 +288,7 @@ function judgeQuorum(
     "cosignature of an honest validator",
   );
   const organisations = [...new Set(cosignatures.map((line) => line.organisation))];
-  return ok(mint<VerifiedSeal>({ head, cosignatures, notAfter, organisations }));
+  return ok(
+    mint<VerifiedSeal>({ head, cosignatures, notAfter, organisations, ofOrganisations, epoch }),
+  );
 }
