@@ -290,6 +290,8 @@ function fitsBuiltIn(name: string, value: CborValue): boolean {
       return value === true;
     case "null":
       return value === null;
+    case "any":
+      return true;
     default:
       throw new Error(`CDDL: ${name} has no rule`);
   }

@@ -265,7 +265,10 @@ export class SyntheticChannel {
   }
 
   /** What proves that leaf `index` is in the channel's log, cosigned by the quorum's validators. */
-  evidence(index: number, signers = this.validators.slice(0, this.policy.quorum)): ChannelEvidence {
+  evidence(
+    index: number,
+    signers: SyntheticChannel["validators"] = this.validators.slice(0, this.policy.quorum),
+  ): ChannelEvidence {
     const head = this.log.head();
     return {
       index: BigInt(index),

@@ -8,6 +8,15 @@ import type { CborValue } from "@tamga/ledger-core/base/cbor";
 import { cborDepthMax, decodeCbor, encodeCbor } from "@tamga/ledger-core/base/cbor";
 import { noteBytesMax } from "@tamga/ledger-core/log/limits";
 import { quorumOf } from "@tamga/ledger-core/base/quorum";
+import { approvalBytes, validatorsValue } from "@tamga/ledger-core/consensus/approval";
+import { blockValue, encodeHeader } from "@tamga/ledger-core/consensus/block";
+import * as consensusLimits from "@tamga/ledger-core/consensus/limits";
+import { encodeMessage, parseMessage } from "@tamga/ledger-core/consensus/message-codec";
+import { voteBytes, voteKinds } from "@tamga/ledger-core/consensus/vote";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { encodeSealPayload } from "@tamga/ledger-core/ledger/seal-payload";
+import { encodeEpochs, epochsMagic } from "@tamga/ledger-core/receipt/epochs-file";
+import * as receiptLimits from "@tamga/ledger-core/receipt/limits";
 import { encodeReceipt, receiptMagic } from "@tamga/ledger-core/receipt/receipt";
 import { trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import { coseAlgorithms } from "@tamga/ledger-core/wire/algorithm";
@@ -45,6 +54,8 @@ import {
   encodeStatementMessage,
 } from "@tamga/ledger-core/wire/uplink-message";
 import { Cddl } from "../support/cddl.ts";
+import { epochsSamples } from "../support/epochs-samples.ts";
+import { blockSamples, messageSamples } from "../support/message-samples.ts";
 import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
 import { name } from "../support/wire-samples.ts";
 
@@ -66,6 +77,13 @@ describe("the tables", () => {
     expect(rows).toHaveLength(Object.keys(limits).length);
     expect(document).toContain(`nest at most ${cborDepthMax} deep`);
     expect(document).toContain(`a checkpoint's note ${noteBytesMax}`);
+  });
+
+  test("limits of what validators exchange are those of the code", () => {
+    const known: Readonly<Record<string, unknown>> = { ...consensusLimits, ...receiptLimits };
+    const rows = table("form limit").map(([limit, value]) => [unquoted(limit), Number(value)]);
+    expect(rows.length).toBeGreaterThan(10);
+    for (const [limit, value] of rows) expect(known[limit ?? ""], String(limit)).toBe(value);
   });
 
   test("numbers of algorithms", () => {
@@ -236,6 +254,70 @@ describe("what the encoders make fits the CDDL", () => {
   function channelDigest() {
     return channel.policy.channelId;
   }
+});
+
+describe("what validators exchange and sign", () => {
+  test.each(messageSamples.map((message) => [message.type, message] as const))("%s", (type, message) => {
+    const encoded = encodeMessage(message);
+    fits("peer-message", encoded);
+    const decoded = decodeCbor(encoded, encoded.length);
+    const [version, number, fields] = decoded.ok && Array.isArray(decoded.value) ? decoded.value : [];
+    expect(version).toBe(1);
+    expect(cddl.enumeration("message-type").get(Number(number))).toBe(type);
+    expect(cddl.misfit(`${type}-fields`, fields ?? null), type).toBeUndefined();
+    expect(parseMessage(encoded)).toEqual({ ok: true, value: message });
+  });
+
+  test("every type of message has a sample, and the document names no further one", () => {
+    const named = new Set(cddl.enumeration("message-type").values());
+    expect(new Set(messageSamples.map(({ type }) => type))).toEqual(named);
+  });
+
+  test("blocks, headers, seals and epochs files", () => {
+    for (const block of blockSamples) {
+      fits("block", encodeCbor(blockValue(block)));
+      fits("block-header", encodeHeader(block.header));
+      fits("validator-set", encodeCbor(validatorsValue(block.header.boundary?.validators ?? [])));
+    }
+    const signature = new Uint8Array(64);
+    const seal = { timeSeconds: 9, cosignature: signature, rootSignature: signature };
+    fits("seal-payload", encodeSealPayload(seal));
+    fits("epochs-file", encodeEpochs([]));
+    for (const { verdict, bytes: file } of epochsSamples)
+      if (verdict === "valid") fits("epochs-file", file);
+    expect(document).toContain(`"${epochsMagic}"`);
+  });
+
+  test("forms that the parsers refuse do not fit", () => {
+    for (const [rule, value] of [
+      ["index", consensusLimits.validatorsPerEpochMax],
+      ["signature-64", new Uint8Array(63)],
+      ["ballot", [2, 1, 0, new Uint8Array(32)]],
+      ["ballot", [1, 1]],
+      ["ballot", [4, 1, 0, new Uint8Array(32)]],
+      ["message-type", 14],
+      ["boundary", [[], new Uint8Array(32)]],
+    ] as const)
+      expect(cddl.misfit(rule, value), rule).toBeDefined();
+  });
+
+  test("signed bytes begin with the labels that the document gives, and have its parts", () => {
+    const { channelId } = new SyntheticChannel().policy;
+    const ballot = { kind: "finalize", view: 1, parentView: 0, digest: channelId } as const;
+    const vote = voteBytes({ channel: channelId, epoch: 0 }, ballot);
+    const ready = approvalBytes(nodeCrypto, channelId, { epoch: 1, validators: [] });
+    for (const [signed, length] of [
+      [vote, 15 + 1 + 32 + 8 + 8 + 8 + 32],
+      [ready, 13 + 32 + 8 + 32],
+    ] as const) {
+      expect(signed).toHaveLength(length);
+      const label = /^tamga\/[a-z]+\/1/.exec(Buffer.from(signed).toString("latin1"))?.[0];
+      expect(document).toContain(`\`${present(label, "label")}\` ‖ `);
+    }
+    const { notarize, nullify, finalize } = voteKinds;
+    expect(document).toContain(`${notarize} NOTARIZE, ${nullify} NULLIFY`);
+    expect(document).toContain(`${finalize} FINALIZE.`);
+  });
 });
 
 test("the worked example is the vector", () => {

@@ -1,4 +1,4 @@
-/** Approvals: what a validator of the next epoch signs to say that it is ready to order there. */
+/** Approvals: what a validator of the next epoch signs to say that it is ready to order there (WIRE.md §18.1). */
 
 import type { Digest } from "../base/bytes.ts";
 import { concat, u64, utf8 } from "../base/bytes.ts";

@@ -21,7 +21,7 @@ import {
 } from "./limits.ts";
 import type { ValidatorEntry, View } from "./validator-set.ts";
 
-/** CONSENSUS.md, "Header". Roots, size and seal are those *after* this block. */
+/** WIRE.md §18.1. Roots, size and seal are those *after* this block. */
 export type Header = StateRoots & {
   /** The channel's id; its incarnation is part of what that is a hash of. */
   readonly channel: Digest;

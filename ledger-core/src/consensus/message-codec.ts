@@ -1,4 +1,4 @@
-/** Messages between validators as deterministic CBOR: `[version, type, fields …]` (WIRE.md §16). */
+/** Messages between validators as deterministic CBOR: `[version, type, fields …]` (WIRE.md §18.3). */
 
 import type { CborFault, CborValue } from "../base/cbor.ts";
 import { decodeCbor, encodeCbor } from "../base/cbor.ts";

@@ -1,4 +1,4 @@
-/** Votes: what a validator signs in a view, and its exact bytes (WIRE.md §16). */
+/** Votes: what a validator signs in a view, and its exact bytes (WIRE.md §18.2). */
 
 import type { Digest } from "../base/bytes.ts";
 import { concat, u64, utf8 } from "../base/bytes.ts";

@@ -1,4 +1,4 @@
-/** The epochs file: every change of a channel's validators, from its opening on (WIRE.md §17.5). */
+/** The epochs file: every change of a channel's validators, from its opening on (WIRE.md §18.5). */
 
 import type { CborFault, CborValue } from "../base/cbor.ts";
 import { decodeCbor, encodeCbor } from "../base/cbor.ts";
