@@ -13,7 +13,7 @@ import { toHex } from "../base/bytes.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { SqliteVoteStore } from "./sqlite-vote-store.ts";
 
-const child = fileURLToPath(new URL("vote-kill-child.ts", import.meta.url));
+const child = fileURLToPath(new URL("../../../test/support/vote-kill-child.ts", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "tamga-vote-kill-"));
 afterAll(() => rmSync(directory, { recursive: true }));
 

@@ -6,17 +6,12 @@
 import { randomInt } from "node:crypto";
 import { writeSync } from "node:fs";
 import { join } from "node:path";
-import {
-  blockVote,
-  blockWrite,
-  digestOf,
-  sampleBlock,
-} from "../../../test/support/consensus-samples.ts";
-import { present } from "../base/assert.ts";
-import { toHex } from "../base/bytes.ts";
-import { nodeCrypto } from "../daemon/node-crypto.ts";
-import { SqliteVoteStore } from "./sqlite-vote-store.ts";
-import type { VoteStoreWrite } from "./vote-store.ts";
+import { present } from "@tamga/ledger-core/base/assert";
+import { toHex } from "@tamga/ledger-core/base/bytes";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { SqliteVoteStore } from "@tamga/ledger-core/ledger/sqlite-vote-store";
+import type { VoteStoreWrite } from "@tamga/ledger-core/ledger/vote-store";
+import { blockVote, blockWrite, digestOf, sampleBlock } from "./consensus-samples.ts";
 
 const directory = present(process.argv[2], "directory");
 const channels = ["a", "b", "c"].map(digestOf);
