@@ -16,6 +16,7 @@ import { verifyNotRevoked } from "@tamga/ledger-core/receipt/verify-revocation";
 import { verifySeal } from "@tamga/ledger-core/receipt/verify-seal";
 import { revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
 import { identityOf, parseSign1 } from "@tamga/ledger-core/wire/cose";
+import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { LedgerSite, TestGateway } from "../support/ledger-site.ts";
@@ -180,11 +181,16 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
         "LANE_HEAD_INCONSISTENT",
       );
       expect(ledger.lane(gateway.name)?.frozen).toBe(true);
+      // The refused head is in no leaf, but in the proof that the ledger made of it.
+      expect(newest().size).toBe(size + 1n);
+      const fault = parseStatement(present(ledger.entry(size), "lane-fault"));
+      expect(fault.ok && fault.value.header.type).toBe("lane-fault");
+      expect(ledger.status().frozenLanes).toBe(1);
       await ledger.close();
       ledger = await deployment.open();
       expect(ledger.lane(gateway.name)?.frozen).toBe(true);
       expect(await codeOf(nextHead(gateway))).toBe("LANE_FROZEN");
-      expect(newest().size).toBe(size);
+      expect(newest().size).toBe(size + 1n);
     });
 
     it("seals what verifies against its trust policy, and proves any two seals and every leaf", async () => {

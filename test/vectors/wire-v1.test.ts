@@ -105,6 +105,8 @@ function reencodedClaims(statement: ParsedStatement) {
     case "channel-open":
     case "device":
       return encodeChannelClaims(unwrap(parseChannelClaims(type, statement.claims)));
+    default:
+      throw new Error(`${type} came after these vectors`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** One block in the making: transactions are judged in order, each on what the one before it left. */
 
+import { assert } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
@@ -53,10 +54,10 @@ export class BlockRun {
     const { id, identity, transaction, statement, leaf, bodyLeaf } = read;
     if (this.has(id)) return err({ code: "TRANSACTION_REPEATED" });
     const { time } = this.#moment;
-    const judged = judgeTransaction(this.#channel, statement, { transaction, time });
+    const index = BigInt(this.#parent.log.size + this.#applied.length);
+    const judged = judgeTransaction(this.#channel, statement, { transaction, time, index });
     if (!judged.ok) return judged;
     const change = judged.value;
-    const index = BigInt(this.#parent.log.size + this.#applied.length);
     this.#channel = this.#channel.apply(change, index);
     this.#applied.push({ identity, transaction, change });
     this.#ids.add(id);
@@ -66,6 +67,17 @@ export class BlockRun {
   }
 
   finish(): Executed<LedgerState> {
+    return this.#finish(false);
+  }
+
+  /** The boundary that the parent wants: no transactions, and the next epoch's members. */
+  finishBoundary(): Executed<LedgerState> {
+    assert(this.count === 0, "a boundary carries no transactions");
+    this.#channel = this.#channel.beginEpoch();
+    return this.#finish(true);
+  }
+
+  #finish(isBoundary: boolean): Executed<LedgerState> {
     const parent = this.#parent;
     const { hasher } = parent.channel.context;
     const log = parent.log.copy();
@@ -74,9 +86,11 @@ export class BlockRun {
       this.#ids.size === 0
         ? parent.recent
         : { ids: this.#ids, logSize: log.size, before: parent.recent };
-    const { epochStart } = parent;
+    // A boundary cannot name its own digest: its child does.
+    const epochStart = parent.isBoundary ? this.#moment.parentDigest : parent.epochStart;
+    const state = { log, epochStart, isBoundary, applied: this.#applied, recent };
     return {
-      state: { channel: this.#channel, log, epochStart, applied: this.#applied, recent },
+      state: { channel: this.#channel, ...state },
       roots: {
         txRoot: rootOf(hasher, this.#bodyLeaves),
         stateRoot: this.#channel.root(),

@@ -35,7 +35,7 @@ async function openChannel(limits: Partial<LedgerLimits> = {}) {
   const submit = (transaction: Transaction, time = 1_750_000_000_000): string => {
     const statement = parseStatement(transaction.statement);
     if (!statement.ok) return statement.fault.code;
-    const at = { transaction, time: unixMillis(time) };
+    const at = { transaction, time: unixMillis(time), index: index + 1n };
     const judged = judgeTransaction(state, statement.value, at);
     if (!judged.ok) return judged.fault.code;
     state = state.apply(judged.value, ++index);

@@ -12,13 +12,23 @@ import type { CryptoPort } from "../base/crypto-port.ts";
 import type { TreeHasher } from "../log/leaf-hash.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import type { TrustPolicy } from "../receipt/trust-policy.ts";
+import { keyKinds } from "../wire/enrolment.ts";
 import type { Identifier } from "../wire/identifier.ts";
-import type { ChannelChange, ChannelContent, Lane, Opening } from "./channel-content.ts";
+import type {
+  Anchor,
+  ChannelChange,
+  ChannelContent,
+  Device,
+  DeviceKey,
+  Lane,
+  Opening,
+} from "./channel-content.ts";
 import { emptyChannel } from "./channel-content.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
+import type { Governance } from "./governance.ts";
+import { firstGovernance, governanceAfter, governanceValue, nextGovernance } from "./governance.ts";
 import type { LedgerLimits } from "./limits.ts";
 import { ledgerLimits } from "./limits.ts";
-import type { MerkleMapKind } from "./merkle-map.ts";
 import { MerkleMap, merkleMapKind } from "./merkle-map.ts";
 import { RevocationTree } from "./revocation-tree.ts";
 import { StatementMemory } from "./statement-memory.ts";
@@ -37,6 +47,10 @@ type ChannelParts = {
   readonly lanes: MerkleMap<Lane>;
   readonly openings: MerkleMap<Opening>;
   readonly revocations: RevocationTree;
+  readonly devices: MerkleMap<Device>;
+  readonly deviceKeys: MerkleMap<DeviceKey>;
+  readonly anchors: MerkleMap<Anchor>;
+  readonly governance: Governance;
   readonly frozenCount: number;
 };
 
@@ -57,19 +71,32 @@ export class ChannelState {
   ): ChannelState {
     const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
     const hasher = treeHasher(sha256);
-    const { lanes, openings } = kindsOf(sha256);
+    const kinds = kindsOf(sha256);
     return new ChannelState(
       { crypto, genesis, limits, hasher, memory: new StatementMemory(crypto) },
       {
         lanes: MerkleMap.of(
-          lanes,
+          kinds.lanes,
           content.lanes.map((lane) => [lane.gateway, lane]),
         ),
         openings: MerkleMap.of(
-          openings,
+          kinds.openings,
           content.openings.map((opening) => [toHex(opening.incarnation), opening]),
         ),
         revocations: RevocationTree.of(hasher, content.revocations),
+        devices: MerkleMap.of(
+          kinds.devices,
+          content.devices.map((device) => [device.name, device]),
+        ),
+        deviceKeys: MerkleMap.of(
+          kinds.deviceKeys,
+          content.deviceKeys.map((key) => [toHex(key.kid), key]),
+        ),
+        anchors: MerkleMap.of(
+          kinds.anchors,
+          content.anchors.map((anchor) => [anchor.target, anchor]),
+        ),
+        governance: content.governance ?? firstGovernance(genesis),
         frozenCount: content.lanes.filter(({ frozen }) => frozen).length,
       },
     );
@@ -81,7 +108,25 @@ export class ChannelState {
 
   /** The members as they are now. */
   get trust(): TrustPolicy {
-    return this.context.genesis.policy;
+    return this.#parts.governance.trust;
+  }
+
+  get governance(): Governance {
+    return this.#parts.governance;
+  }
+
+  get devices(): MerkleMap<Device> {
+    return this.#parts.devices;
+  }
+
+  /** By kid, hexadecimal. */
+  get deviceKeys(): MerkleMap<DeviceKey> {
+    return this.#parts.deviceKeys;
+  }
+
+  /** By target. */
+  get anchors(): MerkleMap<Anchor> {
+    return this.#parts.anchors;
   }
 
   get lanes(): MerkleMap<Lane> {
@@ -92,6 +137,7 @@ export class ChannelState {
     return this.#parts.lanes.get(gateway);
   }
 
+  /** By incarnation, hexadecimal. */
   get openings(): MerkleMap<Opening> {
     return this.#parts.openings;
   }
@@ -107,28 +153,48 @@ export class ChannelState {
 
   /** The state after a transaction that `judgeTransaction` accepted in this one. */
   apply(change: ChannelChange, index: bigint): ChannelState {
-    const { lanes, openings, revocations } = this.#parts;
+    const parts = this.#parts;
     switch (change.type) {
       case "lane-opened": {
         const { lane } = change;
         const { gateway, incarnation, kid } = lane;
         const opening = { incarnation, gateway, kid, root: lane.head.root };
         return this.#with({
-          lanes: lanes.with(gateway, { ...lane, index }),
-          openings: openings.with(toHex(incarnation), opening),
+          lanes: parts.lanes.with(gateway, { ...lane, index }),
+          openings: parts.openings.with(toHex(incarnation), opening),
         });
       }
       case "lane-grown": {
-        const lane = present(lanes.get(change.gateway), "lane that grew");
+        const { gateway, head } = change;
+        const lane = present(parts.lanes.get(gateway), "lane that grew");
+        return this.#with({ lanes: parts.lanes.with(gateway, { ...lane, head, index }) });
+      }
+      case "lane-frozen":
+        return this.freeze(change.gateway);
+      case "key-revoked":
+        return this.#with({ revocations: parts.revocations.with(change.revoked) });
+      case "device-key-stated": {
+        const { name: device, kid, organisation } = change.device;
         return this.#with({
-          lanes: lanes.with(change.gateway, { ...lane, head: change.head, index }),
+          devices: parts.devices.with(device, change.device),
+          deviceKeys: parts.deviceKeys.with(toHex(kid), { kid, device, organisation }),
         });
       }
-      case "key-revoked":
-        return this.#with({ revocations: revocations.with(change.revoked) });
+      case "anchored": {
+        const { target, head } = change;
+        return this.#with({ anchors: parts.anchors.with(target, { target, head, index }) });
+      }
+      case "policy-set":
+      case "members-chosen":
+        return this.#with({ governance: governanceAfter(parts.governance, change) });
       default:
         return assertNever(change);
     }
+  }
+
+  /** The state after the boundary block that the pending change of members asked for. */
+  beginEpoch(): ChannelState {
+    return this.#with({ governance: nextGovernance(this.#parts.governance) });
   }
 
   /** From two inconsistent heads on nothing more of this gateway is ordered. */
@@ -152,14 +218,14 @@ export class ChannelState {
   }
 
   #commitment(): CborValue {
-    const { lanes, openings, revocations } = this.#parts;
+    const { lanes, openings, revocations, devices, deviceKeys, anchors, governance } = this.#parts;
     const list = revocations.head;
     return [
       "tamga/state/1",
       this.genesis.identity.id,
-      [lanes.size, lanes.root()],
-      [openings.size, openings.root()],
+      ...[lanes, openings, devices, deviceKeys, anchors].map((map) => [map.size, map.root()]),
       [list.size, list.root],
+      governanceValue(governance),
     ];
   }
 
@@ -169,13 +235,10 @@ export class ChannelState {
 }
 
 /** By what each entry of a section is committed to. */
-function kindsOf(sha256: (bytes: Uint8Array) => Digest): {
-  readonly lanes: MerkleMapKind<Lane>;
-  readonly openings: MerkleMapKind<Opening>;
-} {
+function kindsOf(sha256: (bytes: Uint8Array) => Digest) {
   return {
     // The certificate's key is what counts, and its thumbprint is there.
-    lanes: merkleMapKind(sha256, (lane) => [
+    lanes: merkleMapKind<Lane>(sha256, (lane) => [
       lane.organisation,
       lane.kid,
       lane.incarnation,
@@ -184,6 +247,17 @@ function kindsOf(sha256: (bytes: Uint8Array) => Digest): {
       lane.index,
       lane.frozen,
     ]),
-    openings: merkleMapKind(sha256, ({ gateway, kid, root }) => [gateway, kid, root]),
+    openings: merkleMapKind<Opening>(sha256, ({ gateway, kid, root }) => [gateway, kid, root]),
+    devices: merkleMapKind<Device>(sha256, (device) => [
+      device.organisation,
+      device.kid,
+      device.certificate,
+      keyKinds.indexOf(device.keyKind),
+    ]),
+    deviceKeys: merkleMapKind<DeviceKey>(sha256, ({ device, organisation }) => [
+      device,
+      organisation,
+    ]),
+    anchors: merkleMapKind<Anchor>(sha256, ({ head, index }) => [head.size, head.root, index]),
   };
 }

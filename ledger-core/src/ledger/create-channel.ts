@@ -74,4 +74,5 @@ export async function createChannel(
 
 const parsedSubject = parseIdentifier("channel");
 assert(parsedSubject.ok, "subject of an organisation's statements");
-const channelSubject = parsedSubject.value;
+/** What organisations' statements are about. */
+export const channelSubject = parsedSubject.value;

@@ -5,7 +5,6 @@ import type { Digest } from "../base/bytes.ts";
 import { equal, toHex } from "../base/bytes.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
-import type { UnixMillis } from "../base/time.ts";
 import { verifyConsistency } from "../log/consistency-proof.ts";
 import { verifyGateway } from "../receipt/verify-gateway.ts";
 import type { TreeHead } from "../wire/device-claims.ts";
@@ -13,17 +12,19 @@ import type { LaneOpenClaims } from "../wire/gateway-claims.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import type { ParsedStatement } from "../wire/statement.ts";
-import type { Transaction } from "../wire/transaction.ts";
 import type { ChannelChange } from "./channel-content.ts";
 import type { ChannelState } from "./channel-state.ts";
+import { judgeApprovals } from "./officer.ts";
 import type { TransactionFault } from "./transaction-fault.ts";
+import type { TransactionGiven } from "./transaction-given.ts";
 
 export function judgeLaneOpen(
   state: ChannelState,
   statement: ParsedStatement,
-  { transaction, time }: { readonly transaction: Transaction; readonly time: UnixMillis },
+  given: TransactionGiven,
 ): Result<ChannelChange, TransactionFault> {
   const { crypto, hasher, memory } = state.context;
+  const { transaction, time } = given;
   const { issuer: gateway, kid } = statement.header;
   const parsed = parseGatewayClaims("lane-open", statement.claims);
   if (!parsed.ok) return parsed;
@@ -36,6 +37,8 @@ export function judgeLaneOpen(
   if (!signed.ok) return signed;
   const fault = judgeOpening(state, claims, { gateway, organisation, kid });
   if (fault !== undefined) return err(fault);
+  const approved = judgeApprovals(state, statement, { ...given, kind: "lane-open" });
+  if (!approved.ok) return approved;
   const lane = {
     gateway,
     organisation,
@@ -82,7 +85,7 @@ function judgeOpening(
 export function judgeLaneHead(
   state: ChannelState,
   statement: ParsedStatement,
-  { transaction }: { readonly transaction: Transaction },
+  { transaction }: TransactionGiven,
 ): Result<ChannelChange, TransactionFault> {
   const { memory, hasher, limits } = state.context;
   const { issuer: gateway } = statement.header;
@@ -93,7 +96,10 @@ export function judgeLaneHead(
   const parsed = memory.laneHead(statement);
   if (!parsed.ok) return parsed;
   const { incarnation, head, revocations } = parsed.value;
+  if (transaction.approvals !== undefined) return err({ code: "APPROVALS_UNEXPECTED" });
   if (lane.frozen) return err({ code: "LANE_FROZEN" });
+  if (!state.governance.members.has(lane.organisation))
+    return err({ code: "LANE_ORGANISATION_LEFT" });
   if (state.revocations.find(lane.kid) !== undefined) return err({ code: "LANE_KEY_REVOKED" });
   if (!equal(incarnation, lane.incarnation)) return err({ code: "LANE_INCARNATION_NOT_OPEN" });
   if (head.size > limits.laneSizeMax)

@@ -111,7 +111,7 @@ describe("executing a block", () => {
     expect(codeOf(bytes, utf8("junk"))).toContain("CBOR_MALFORMED");
     const boundary = { validators: [], previous: id, approvals: [] };
     expect(application.execute(first, { ...moment(1), transactions: [], boundary })).toMatchObject({
-      fault: { code: "BLOCK_BOUNDARY_UNEXPECTED" },
+      fault: { code: "BLOCK_BOUNDARY_WRONG" },
     });
   });
 
@@ -230,7 +230,7 @@ describe("a state out of SQLite", () => {
       if (here?.ok !== true || there?.ok !== true) throw new Error("not executed");
       expect(there.value.roots).toEqual(here.value.roots);
       state = here.value.state;
-      db.transaction(() => store.appendBlock(state.applied, { time }))();
+      db.transaction(() => store.appendState(state, { time, digest: id }))();
       expect(store.loadState(genesis).channel.root()).toEqual(here.value.roots.stateRoot);
       expect(store.log.root()).toEqual(here.value.roots.logRoot);
       for (const of of here.value.ids) expect(store.history.isOrdered(of)).toBe(true);

@@ -1,6 +1,9 @@
 /** The ledger as the consensus core sees it: executes and builds blocks on immutable states. */
 
 import type { Digest } from "../base/bytes.ts";
+import { assert } from "../base/assert.ts";
+import { equal } from "../base/bytes.ts";
+import { encodeCbor } from "../base/cbor.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Fault, Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
@@ -14,6 +17,7 @@ import type {
   Refusal,
 } from "../consensus/application.ts";
 import type { TreeHasher } from "../log/leaf-hash.ts";
+import { nextEpochValue } from "../consensus/block.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import { rootOf } from "../log/merkle-root.ts";
 import type { BlockMoment, RepeatedFault } from "./block-run.ts";
@@ -32,7 +36,10 @@ export type BlockFault =
       readonly position: number;
       readonly cause: TransactionReadFault | TransactionFault | RepeatedFault;
     }
-  | { readonly code: "BLOCK_BOUNDARY_UNEXPECTED" };
+  /** There where the parent wants none, not there where it wants one, or another than it wants. */
+  | { readonly code: "BLOCK_BOUNDARY_WRONG" }
+  /** A boundary carries no transactions. */
+  | { readonly code: "BLOCK_BOUNDARY_NOT_EMPTY" };
 
 /**
  * Pure in effect: what it keeps of transactions makes it faster and changes no answer. Which signatures
@@ -86,7 +93,12 @@ export class LedgerApplication implements Application<LedgerState> {
 
   /** Faults: {@link BlockFault}. */
   execute(parent: LedgerState, block: BlockContent): Result<Executed<LedgerState>, BlockFault> {
-    if (block.boundary !== undefined) return err({ code: "BLOCK_BOUNDARY_UNEXPECTED" });
+    const next = this.nextEpoch(parent);
+    if (!sameNextEpoch(next, block.boundary)) return err({ code: "BLOCK_BOUNDARY_WRONG" });
+    if (next !== undefined) {
+      if (block.transactions.length > 0) return err({ code: "BLOCK_BOUNDARY_NOT_EMPTY" });
+      return ok(new BlockRun(this.#history, parent, block).finishBoundary());
+    }
     const run = new BlockRun(this.#history, parent, block);
     for (const [position, bytes] of block.transactions.entries()) {
       const read = this.#reader.read(bytes);
@@ -103,6 +115,7 @@ export class LedgerApplication implements Application<LedgerState> {
     candidates: Iterable<PendingTransaction>,
     limits: { readonly transactionsMax: number; readonly bytesMax: number },
   ): Built<LedgerState> {
+    assert(this.nextEpoch(parent) === undefined, "a boundary is executed, not built");
     const run = new BlockRun(this.#history, parent, block);
     const transactions: Uint8Array[] = [];
     const refused: Refusal[] = [];
@@ -131,7 +144,15 @@ export class LedgerApplication implements Application<LedgerState> {
     return { ...run.finish(), transactions, refused, known };
   }
 
-  nextEpoch(_state: LedgerState): NextEpoch | undefined {
-    return undefined;
+  nextEpoch({ channel, epochStart }: LedgerState): NextEpoch | undefined {
+    const { pending } = channel.governance;
+    if (pending === undefined) return undefined;
+    const { validators, approvals } = pending;
+    return { validators, previous: epochStart, approvals };
   }
+}
+
+function sameNextEpoch(a: NextEpoch | undefined, b: NextEpoch | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return equal(encodeCbor(nextEpochValue(a)), encodeCbor(nextEpochValue(b)));
 }

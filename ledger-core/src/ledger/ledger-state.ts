@@ -13,6 +13,8 @@ export type LedgerState = {
   readonly log: CompactRange;
   /** Digest of the boundary block that began the present epoch; the channel's id in epoch 0. */
   readonly epochStart: Digest;
+  /** The block that led here was a boundary. */
+  readonly isBoundary: boolean;
   /** What the block that led here ordered, for who stores it. */
   readonly applied: readonly AppliedTransaction[];
   /** Blocks whose identities may not be on disk yet, newest first. */
@@ -50,7 +52,7 @@ export function firstState(channel: ChannelState, opening: Uint8Array): LedgerSt
   const log = CompactRange.empty(hasher);
   log.append(hasher.leaf(opening));
   const epochStart = channel.genesis.identity.id;
-  return { channel, log, epochStart, applied: [], recent: undefined };
+  return { channel, log, epochStart, isBoundary: false, applied: [], recent: undefined };
 }
 
 /** Whether an identity is in the history that led to a state. Forgets on the way what is on disk. */

@@ -78,7 +78,7 @@ export interface Ledger {
   /**
    * Orders a transaction. Resolves once it is final and sealed, with its leaf index; the same statement
    * again, also in another valid signature, gives the same index. A refused one leaves no trace, but
-   * that LANE_HEAD_INCONSISTENT freezes the lane.
+   * that after LANE_HEAD_INCONSISTENT the ledger orders the lane-fault that proves it.
    *
    * An abort rejects with the signal's reason and takes nothing back: the transaction may still become
    * final. Faults: {@link LedgerFault}.

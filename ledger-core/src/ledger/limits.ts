@@ -12,6 +12,11 @@ export const laneOpeningsMax = 65_536;
 export const laneSizeMax = BigInt(Number.MAX_SAFE_INTEGER);
 /** Revoked keys of a channel. */
 export const revocationsMax = 65_536;
+/** Devices of a channel, and the keys that they ever had: a renewal may bring another. */
+export const devicesMax = 65_536;
+export const deviceKeysMax = 131_072;
+/** Other chains in which a channel is anchored. */
+export const anchorTargetsMax = 256;
 /** Transactions that wait for their block; one more is refused. */
 export const submissionsPendingMax = 4_096;
 /** Transactions in one block. */
@@ -31,12 +36,18 @@ export type LedgerLimits = {
   readonly laneOpeningsMax: number;
   readonly laneSizeMax: bigint;
   readonly revocationsMax: number;
+  readonly devicesMax: number;
+  readonly deviceKeysMax: number;
+  readonly anchorTargetsMax: number;
 };
 export const ledgerLimits: LedgerLimits = {
   lanesMax,
   laneOpeningsMax,
   laneSizeMax,
   revocationsMax,
+  devicesMax,
+  deviceKeysMax,
+  anchorTargetsMax,
 };
 
 /** Bytes of a validator's key file: an Ed25519 key in PEM has 119. */

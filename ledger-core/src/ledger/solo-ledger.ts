@@ -70,7 +70,12 @@ export class SoloLedger implements Ledger {
       { db: store.db, log: store.log, crypto },
       { key: validatorKey, validator, origin: genesis.identity.origin },
     );
-    this.#maker = new SoloBlockMaker({ store, signer, clock, genesis });
+    const reporter = {
+      name: validator.name,
+      publicKey: { algorithm: "EdDSA", point: validatorKey.publicKey } as const,
+      sign: (bytes: Uint8Array) => validatorKey.sign(bytes),
+    };
+    this.#maker = new SoloBlockMaker({ store, signer, clock, genesis, crypto, reporter });
   }
 
   /**

@@ -3,7 +3,7 @@
 import type Database from "better-sqlite3";
 import { assert } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
-import { parseDigest } from "../base/bytes.ts";
+import type { CborValue } from "../base/cbor.ts";
 import { decodeCbor, encodeCbor } from "../base/cbor.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { UnixMillis } from "../base/time.ts";
@@ -14,12 +14,14 @@ import type { TreeHead } from "../wire/device-claims.ts";
 import { parsePath } from "../wire/downlink-message.ts";
 import { FieldReader } from "../wire/field-reader.ts";
 import type { Identifier } from "../wire/identifier.ts";
-import { parseIdentifier } from "../wire/identifier.ts";
 import { certificateBytesMax, validatorsMax } from "../wire/limits.ts";
 import type { RevokedKey } from "../wire/revocation-list.ts";
 import type { Transaction } from "../wire/transaction.ts";
-import { transactionBytesMax } from "../wire/transaction.ts";
+import { approvalsValue, parseApprovals, transactionBytesMax } from "../wire/transaction.ts";
 import type { Lane, Opening } from "./channel-content.ts";
+import { digestOf, identifierOf, plain } from "./sqlite-columns.ts";
+import type { MemberRows } from "./sqlite-member-rows.ts";
+import { openMemberRows } from "./sqlite-member-rows.ts";
 
 /** A block's place in the log, and its header's time. */
 export type BlockRow = {
@@ -28,7 +30,7 @@ export type BlockRow = {
   readonly time: UnixMillis;
 };
 
-type Evidence = Pick<Transaction, "consistency" | "certificates">;
+type Evidence = Omit<Transaction, "statement">;
 
 const schema = `
   CREATE TABLE IF NOT EXISTS channel_block (
@@ -53,12 +55,15 @@ const schema = `
     gateway TEXT PRIMARY KEY, statement BLOB NOT NULL) STRICT;
 `;
 
-export type ChannelRows = ReturnType<typeof openChannelRows>;
+export type ChannelRows = ReturnType<typeof historyRows> &
+  ReturnType<typeof stateRows> &
+  MemberRows;
 
 /** Makes sure of the tables and prepares every statement once. */
-export function openChannelRows(db: Database.Database) {
+export function openChannelRows(db: Database.Database): ChannelRows {
   db.exec(schema);
-  return { ...historyRows(db), ...stateRows(db) };
+  const members = openMemberRows(db);
+  return { ...historyRows(db), ...stateRows(db), ...members };
 }
 
 /** What was ordered: written once, never changed. */
@@ -90,8 +95,10 @@ function historyRows(db: Database.Database) {
     blocks: () => blocks.all().map((row) => ({ ...row, time: unixMillis(row.time) })),
     putStatement: (identity: Digest, index: number) => void putStatement.run(identity, index),
     indexOf: (identity: Digest) => indexOf.get(identity),
-    putEvidence(index: number, { consistency, certificates }: Evidence) {
-      putEvidence.run(index, encodeCbor([consistency, certificates]));
+    putEvidence(index: number, { consistency, certificates, approvals }: Evidence) {
+      const items: CborValue[] = [consistency, certificates];
+      if (approvals !== undefined) items.push(approvalsValue(approvals));
+      putEvidence.run(index, encodeCbor(items));
     },
     evidence(index: number): Evidence | undefined {
       const bytes = evidence.get(index);
@@ -109,7 +116,8 @@ function stateRows(db: Database.Database) {
     "UPDATE channel_lane SET size = ?, root = ?, idx = ? WHERE gateway = ?",
   );
   const lanes = db.prepare<[], LaneColumns>(
-    `SELECT *, EXISTS (SELECT 1 FROM channel_frozen f WHERE f.gateway = l.gateway) AS frozen
+    `SELECT *, EXISTS (SELECT 1 FROM channel_frozen f WHERE f.gateway = l.gateway)
+        OR EXISTS (SELECT 1 FROM channel_lane_fault f WHERE f.gateway = l.gateway) AS frozen
       FROM channel_lane l ORDER BY gateway`,
   );
   const putOpening = db.prepare<[number, Uint8Array, string, Uint8Array, Uint8Array]>(
@@ -129,9 +137,7 @@ function stateRows(db: Database.Database) {
   const revocations = db.prepare<[number], RevocationColumns>(
     "SELECT kid, reason, since FROM channel_revocation WHERE idx < ? ORDER BY idx",
   );
-  const putFrozen = db.prepare<[string, Uint8Array]>(
-    "INSERT OR IGNORE INTO channel_frozen VALUES (?, ?)",
-  );
+  const frozen = db.prepare<[], string>("SELECT gateway FROM channel_frozen").pluck();
   return {
     putLane(lane: Omit<Lane, "frozen">) {
       const { gateway, organisation, certificate, incarnation, head, index } = lane;
@@ -164,9 +170,8 @@ function stateRows(db: Database.Database) {
         reason,
         since: BigInt(since),
       })),
-    /** Keeps the statement that contradicts what was ordered: it is the evidence. */
-    putFrozen: (gateway: Identifier, statement: Uint8Array) =>
-      void putFrozen.run(gateway, statement),
+    /** Gateways that an older release froze: their lanes have no lane-fault in the log. */
+    frozenWithoutTrace: (): Identifier[] => frozen.all().map(identifierOf),
   };
 }
 
@@ -222,24 +227,8 @@ function parseEvidence(bytes: Uint8Array): Evidence {
   const evidence = fields.finish({
     consistency: parsePath(fields, 0),
     certificates: fields.list(1, validatorsMax, (item) => item.bytes(0, certificateBytesMax)),
+    ...(fields.has(2) ? { approvals: parseApprovals(fields, 2) } : {}),
   });
   assert(evidence.ok, "stored evidence is complete");
   return evidence.value;
-}
-
-function identifierOf(text: string): Identifier {
-  const parsed = parseIdentifier(text);
-  assert(parsed.ok, "a stored name is an identifier");
-  return parsed.value;
-}
-
-function digestOf(bytes: Uint8Array): Digest {
-  const parsed = parseDigest(plain(bytes));
-  assert(parsed.ok, "a stored digest has 32 bytes");
-  return parsed.value;
-}
-
-/** The same memory without the driver's `Buffer` around it. */
-function plain(bytes: Uint8Array): Uint8Array {
-  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -18,6 +18,7 @@ import type { ChannelChange, ChannelContent } from "./channel-content.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import { judgeGenesis } from "./channel-genesis.ts";
 import { ChannelState } from "./channel-state.ts";
+import type { Governance } from "./governance.ts";
 import { judgeTransaction } from "./judge-transaction.ts";
 import type { LedgerState, OrderedHistory } from "./ledger-state.ts";
 import type { ChannelRows } from "./sqlite-channel-rows.ts";
@@ -31,6 +32,9 @@ export type OrderedTransaction = {
   /** Absent for the channel-open alone. */
   readonly change?: ChannelChange;
 };
+
+/** Changes that have rows of their own; governance is stored whole. */
+type RowChange = Exclude<ChannelChange, { readonly type: "policy-set" | "members-chosen" }>;
 
 /** The one object that writes a channel's tables; every write is inside the caller's transaction. */
 export class SqliteChannel {
@@ -70,8 +74,15 @@ export class SqliteChannel {
     return this.rows.lastBlock()?.time ?? 0;
   }
 
-  /** Adds a block: log, state, evidence and identities. Not an empty one. */
-  appendBlock(block: readonly OrderedTransaction[], { time }: { readonly time: UnixMillis }): void {
+  /**
+   * Adds a block: log, state, evidence and identities. Not an empty one.
+   *
+   * @param governance as the block left it; needed where the block changed it.
+   */
+  appendBlock(
+    block: readonly OrderedTransaction[],
+    { time, governance }: { readonly time: UnixMillis; readonly governance?: Governance },
+  ): void {
     assert(this.db.inTransaction, "a block is one transaction");
     assert(block.length > 0, "a block holds a transaction");
     assert(time >= this.lastTime, "header time is monotone");
@@ -80,9 +91,31 @@ export class SqliteChannel {
       const index = first + offset;
       this.rows.putStatement(identity, index);
       this.rows.putEvidence(index, transaction);
-      if (change !== undefined) this.#putChange(change, index);
+      if (change === undefined) continue;
+      if (change.type !== "policy-set" && change.type !== "members-chosen")
+        this.#putChange(change, index);
+      else this.rows.putGovernance(present(governance, "governance that a block changed"));
     }
     this.rows.putBlock({ first, count: block.length, time });
+  }
+
+  /**
+   * Adds what a final block did, whatever it did: nothing of an empty one.
+   *
+   * @param digest of the block; kept of a boundary.
+   */
+  appendState(
+    state: LedgerState,
+    { time, digest }: { readonly time: UnixMillis; readonly digest: Digest },
+  ): void {
+    assert(this.db.inTransaction, "a block is one transaction");
+    const { governance } = state.channel;
+    if (state.applied.length > 0) this.appendBlock(state.applied, { time, governance });
+    if (state.isBoundary) {
+      this.rows.putBoundary({ epoch: governance.epoch, size: this.log.size, digest });
+      this.rows.putGovernance(governance);
+    }
+    assert(state.log.size === this.log.size, "the stored log has grown by the block");
   }
 
   /** The transaction at a leaf, as it was submitted. */
@@ -106,10 +139,12 @@ export class SqliteChannel {
   /** The state as the last block left it. Signatures will be checked by the port that `open` was given. */
   loadState(genesis: ChannelGenesis): LedgerState {
     const { size, hasher } = this.log;
+    const content = { ...this.#content(size), governance: this.rows.governance(genesis) };
     return {
-      channel: ChannelState.of({ crypto: this.crypto, genesis }, this.#content(size)),
+      channel: ChannelState.of({ crypto: this.crypto, genesis }, content),
       log: CompactRange.fromNodes(hasher, size, this.log.nodeReader()),
-      epochStart: genesis.identity.id,
+      epochStart: this.rows.boundaries().at(-1)?.digest ?? genesis.identity.id,
+      isBoundary: false,
       applied: [],
       recent: undefined,
     };
@@ -144,11 +179,21 @@ export class SqliteChannel {
     this.log.verifyAll();
     const genesis = this.genesis();
     let state = ChannelState.of({ crypto: this.crypto, genesis });
+    const boundaries = this.rows.boundaries();
+    const beginEpochs = (size: number) => {
+      while (boundaries[0] !== undefined && boundaries[0].size <= size) {
+        boundaries.shift();
+        if (state.governance.pending === undefined) throw corrupt("nothing asked for a boundary");
+        state = state.beginEpoch();
+      }
+    };
     for (const { first, count, time } of this.rows.blocks()) {
+      beginEpochs(first);
       for (let index = Math.max(first, 1); index < first + count; index++)
         state = this.#replay(state, index, time);
     }
-    // A lane that an older release froze left no transaction.
+    beginEpochs(this.log.size);
+    for (const gateway of this.rows.frozenWithoutTrace()) state = state.freeze(gateway);
     const stored = this.loadState(genesis).channel;
     for (const lane of stored.lanes.values()) if (lane.frozen) state = state.freeze(lane.gateway);
     if (!equal(stored.root(), state.root())) throw corrupt("its state is not what its log led to");
@@ -161,12 +206,13 @@ export class SqliteChannel {
     if (!statement.ok) throw corrupt(`leaf ${index} is malformed (${statement.fault.code})`);
     if (this.rows.indexOf(statementIdentity(this.crypto, statement.value)) !== index)
       throw corrupt(`leaf ${index} is not found by its identity`);
-    const change = judgeTransaction(state, statement.value, { transaction, time });
+    const at = BigInt(index);
+    const change = judgeTransaction(state, statement.value, { transaction, time, index: at });
     if (!change.ok) throw corrupt(`leaf ${index} was not valid (${change.fault.code})`);
-    return state.apply(change.value, BigInt(index));
+    return state.apply(change.value, at);
   }
 
-  #putChange(change: ChannelChange, index: number): void {
+  #putChange(change: RowChange, index: number): void {
     switch (change.type) {
       case "lane-opened": {
         const { incarnation, gateway, kid, head } = change.lane;
@@ -179,6 +225,15 @@ export class SqliteChannel {
         return;
       case "key-revoked":
         this.rows.putRevocation(change.revoked, index);
+        return;
+      case "lane-frozen":
+        this.rows.putLaneFault(change.gateway, index);
+        return;
+      case "device-key-stated":
+        this.rows.putDevice(change.device, index);
+        return;
+      case "anchored":
+        this.rows.putAnchor(change, index);
         return;
       default:
         assertNever(change);
@@ -205,6 +260,9 @@ export class SqliteChannel {
       lanes: this.rows.lanes(this.crypto),
       openings: this.rows.openings(),
       revocations: this.rows.revocationsBefore(end),
+      devices: this.rows.devices(),
+      deviceKeys: this.rows.deviceKeys(),
+      anchors: this.rows.anchors(),
     };
   }
 }

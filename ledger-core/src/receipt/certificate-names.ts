@@ -5,7 +5,14 @@ import { parseIdentifier } from "../wire/identifier.ts";
 import type { X509Certificate } from "./x509-certificate.ts";
 
 /** What a certificate is for; each purpose has a key of its own. */
-export const certificateRoles = ["device", "tls", "gateway", "gateway-tls", "peer"] as const;
+export const certificateRoles = [
+  "device",
+  "tls",
+  "gateway",
+  "gateway-tls",
+  "peer",
+  "admin",
+] as const;
 export type CertificateRole = (typeof certificateRoles)[number];
 
 /** Where a device's signing key lives, as its CA wrote it into the certificate. */

@@ -41,7 +41,7 @@ export type GatewayFault =
  */
 export function verifyGateway(
   crypto: CryptoPort,
-  policy: TrustPolicy,
+  policy: Pick<TrustPolicy, "channel" | "trustedCas">,
   evidence: {
     readonly gateway: Identifier;
     readonly chain: readonly Uint8Array[];

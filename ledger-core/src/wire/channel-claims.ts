@@ -103,7 +103,8 @@ export function parseChannelClaims(
   }
 }
 
-function parseValidator(fields: FieldReader): Validator {
+/** Reads `[name, organisation, public key]` to its end. */
+export function parseValidator(fields: FieldReader): Validator {
   const validator = {
     name: fields.identifier(0),
     organisation: fields.identifier(1),

@@ -48,3 +48,11 @@ export const multiproofHashesMax = 24 * statementsPerProofMax;
 export const certificationRequestBytesMax = 4_096;
 /** Characters of an enrolment file. */
 export const enrolmentBytesMax = 1_048_576;
+/** Rules of an approval policy: one a kind of transactions at most, with room for kinds to come. */
+export const approvalRulesMax = 16;
+/** Approvals that a transaction carries, one an organisation. */
+export const approvalsMax = validatorsMax;
+/** Bytes of an approval's statement. */
+export const approvalBytesMax = 1_024;
+/** Bytes of what proves an anchor in another chain. */
+export const anchorProofBytesMax = 32_768;

@@ -29,6 +29,12 @@ export const statementTypes = {
   "lane-head": "application/vnd.tamga.lane-head.v1+cbor",
   "channel-open": "application/vnd.tamga.channel-open.v1+cbor",
   device: "application/vnd.tamga.device.v1+cbor",
+  "lane-fault": "application/vnd.tamga.lane-fault.v1+cbor",
+  "device-key": "application/vnd.tamga.device-key.v1+cbor",
+  policy: "application/vnd.tamga.policy.v1+cbor",
+  validators: "application/vnd.tamga.validators.v1+cbor",
+  anchor: "application/vnd.tamga.anchor.v1+cbor",
+  approval: "application/vnd.tamga.approval.v1+cbor",
 } as const;
 export type StatementType = keyof typeof statementTypes;
 
@@ -172,6 +178,12 @@ const typesByName: ReadonlyMap<string, StatementType> = new Map(
       "lane-head",
       "channel-open",
       "device",
+      "lane-fault",
+      "device-key",
+      "policy",
+      "validators",
+      "anchor",
+      "approval",
     ] as const
   ).map((type) => [statementTypes[type], type]),
 );
