@@ -232,8 +232,9 @@ export class ReplicatedLedger implements Ledger {
     if (submission === undefined || submission.index !== undefined) return;
     const { transaction, statement } = submission;
     const { state } = this.#parts.store;
-    const time = this.#parts.store.time;
-    const judged = judgeTransaction(state.channel, statement, { transaction, time });
+    const { time } = this.#parts.store;
+    const index = BigInt(state.log.size);
+    const judged = judgeTransaction(state.channel, statement, { transaction, time, index });
     if (judged.ok) this.#handOver(submission);
     else this.#submissions.settle(submission, judged);
   }

@@ -138,7 +138,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
           const { applied } = state;
           const { time } = block.header;
           assert(applied.length === block.transactions.length, "a state tells what was ordered");
-          if (applied.length > 0) channel.appendBlock(applied, { time });
+          channel.appendState(state, { time, digest });
           this.chain.append(block, digest, at === blocks.length - 1 ? certificate : undefined);
           if (sealPoint !== undefined) this.#signer.promise(sealPoint, now);
         }
