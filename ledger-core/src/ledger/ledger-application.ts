@@ -1,7 +1,7 @@
 /** The ledger as the consensus core sees it: executes and builds blocks on immutable states. */
 
-import type { Digest } from "../base/bytes.ts";
 import { assert } from "../base/assert.ts";
+import type { Digest } from "../base/bytes.ts";
 import { equal } from "../base/bytes.ts";
 import { encodeCbor } from "../base/cbor.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
@@ -16,8 +16,8 @@ import type {
   PendingTransaction,
   Refusal,
 } from "../consensus/application.ts";
-import type { TreeHasher } from "../log/leaf-hash.ts";
 import { nextEpochValue } from "../consensus/block.ts";
+import type { TreeHasher } from "../log/leaf-hash.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import { rootOf } from "../log/merkle-root.ts";
 import type { BlockMoment, RepeatedFault } from "./block-run.ts";
