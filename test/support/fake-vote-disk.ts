@@ -33,8 +33,11 @@ export class FakeVoteDisk {
   sealed: SealedPoint | undefined;
   unsealed: SealPoint | undefined;
 
+  /** The log of the channel's beginning counts as sealed, so that there is nothing to order yet. */
   constructor(genesis: FinalTip<FakeState>) {
     this.#genesis = genesis;
+    const { height, logSize: size, logRoot: root } = genesis;
+    this.sealed = { point: { epoch: 0, height, size, root }, seals: [] };
   }
 
   get height(): number {
