@@ -138,7 +138,7 @@ describe("an invalid PROPOSE is treated as a time-out", () => {
   const nullified = (code: string) => [[code], ["nullify 1"]];
 
   test("where the ledger or the header says so", () => {
-    const bad = { ...first, block: { ...first.block, transactions: [] } };
+    const bad = blockOn(genesis, { view: 1, change: { logSize: 9n } });
     expect(invalid(bad)).toEqual(nullified("BLOCK_ROOTS_WRONG"));
     const high = blockOn(genesis, { view: 1, change: { height: 2 } });
     expect(invalid(high)).toEqual(nullified("BLOCK_HEIGHT_WRONG"));
@@ -188,6 +188,17 @@ describe("an invalid PROPOSE is treated as a time-out", () => {
 });
 
 describe("what is unknown is fetched, never called invalid", () => {
+  test("a body that is not the header's: whoever sends it speaks for itself alone", () => {
+    const swapped = { ...first, block: { ...first.block, transactions: [] } };
+    const lone = new LoneReplica({ set }).receive(3, proposalOf(set, swapped));
+    expect([lone.voted, lone.faults]).toEqual([[], []]);
+    expect(lone.sent("fetch-blocks").map(({ digests }) => digests)).toEqual([[first.digest]]);
+    lone.receive(2, { type: "blocks", blocks: [swapped.block] });
+    expect(lone.voted).toEqual([]);
+    lone.receive(2, { type: "blocks", blocks: [first.block] });
+    expect(lone.voted).toEqual(["notarize 1"]);
+  });
+
   test("a body: from the leader that built on it, then from the others", () => {
     const lone = new LoneReplica({ set, parameters: { keepAliveMs: 100_000 } });
     lone.receive(2, proposalOf(set, second, { parent: notarization }));
