@@ -207,9 +207,6 @@ export class PeerConsortium implements AsyncDisposable {
   }
 }
 
-/** For vi.waitFor: looks again soon, and long enough on a machine that is busy. */
-export const soon = { timeout: 15_000, interval: 5 };
-
 export function pemOf(...certificates: readonly Uint8Array[]): string {
   return certificates
     .map((der) => {

@@ -1,8 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { LinkTap } from "../../../test/support/link-tap.ts";
 import type { RunningPeer } from "../../../test/support/peer-consortium.ts";
-import { PeerConsortium, soon } from "../../../test/support/peer-consortium.ts";
+import { PeerConsortium } from "../../../test/support/peer-consortium.ts";
 import { RawPeer } from "../../../test/support/raw-peer.ts";
+import { soon } from "../../../test/support/soon.ts";
 
 /** Two organisations of three nodes with one border gateway each; a2 is not in the channel. */
 const borders = {

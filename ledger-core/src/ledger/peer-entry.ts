@@ -18,8 +18,9 @@ export class PeerEntry {
   #link: PeerLink | undefined;
   #retired: PeerLink | undefined;
   #since: UnixMillis | undefined;
-  #received = 0;
-  #sentBefore = 0;
+  /** Frames of channels, over all links. */
+  sent = 0;
+  received = 0;
 
   constructor(member: PeerMember, limits: PeerLimits) {
     this.member = member;
@@ -33,9 +34,9 @@ export class PeerEntry {
 
   /** A link is open: keeps it or the one that there is; both ends keep the same. */
   opened(link: PeerLink, now: UnixMillis): void {
-    const other = this.link;
-    const isKept = other === undefined || keepsNewer(other.origin, link.origin);
-    const loser = isKept ? other : link;
+    const held = this.#link;
+    const isKept = held?.isOpen !== true || keepsNewer(held.origin, link.origin);
+    const loser = isKept ? held : link;
     if (isKept) {
       this.#link = link;
       this.#since = now;
@@ -44,21 +45,16 @@ export class PeerEntry {
     // One may drain at a time: whoever connects without end does not pile links up.
     this.#retired?.cut("PEER_LINK_REPLACED");
     this.#retired = loser;
-    loser.retire();
+    if (loser.isOpen) loser.retire();
   }
 
   /** @returns whether it was the one that is written to. */
   closed(link: PeerLink): boolean {
-    this.#sentBefore += link.sent;
     if (this.#retired === link) this.#retired = undefined;
     if (this.#link !== link) return false;
     this.#link = undefined;
     this.#since = undefined;
     return true;
-  }
-
-  received(): void {
-    this.#received++;
   }
 
   status(relayedBytes: number): PeerStatus {
@@ -73,8 +69,8 @@ export class PeerEntry {
       ...(roundTripMs === undefined ? {} : { roundTripMs }),
       queued: { frames: this.queue.frames, bytes: this.queue.bytes },
       dropped: { ...this.queue.dropped },
-      sent: this.#sentBefore + (this.#link?.sent ?? 0) + (this.#retired?.sent ?? 0),
-      received: this.#received,
+      sent: this.sent,
+      received: this.received,
       relayedBytes,
       counts: new Map(this.counts.all),
     };

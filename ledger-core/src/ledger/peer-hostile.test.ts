@@ -3,13 +3,9 @@ import { connect } from "node:tls";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { day } from "../../../test/support/certificate-builder.ts";
 import type { RunningPeer } from "../../../test/support/peer-consortium.ts";
-import {
-  channelId,
-  consortium,
-  PeerConsortium,
-  soon,
-} from "../../../test/support/peer-consortium.ts";
+import { channelId, consortium, PeerConsortium } from "../../../test/support/peer-consortium.ts";
 import { RawPeer } from "../../../test/support/raw-peer.ts";
+import { soon } from "../../../test/support/soon.ts";
 import { name } from "../../../test/support/wire-samples.ts";
 import { u32, utf8 } from "../base/bytes.ts";
 import { encodeCbor } from "../base/cbor.ts";
@@ -275,6 +271,35 @@ describe("a member", () => {
     expect(a.status("b").queued.bytes).toBeLessThanOrEqual(queueBytesMax);
     expect(a.status("b").connection.kind).toBe("none");
     raw.socket.destroy();
+  });
+
+  test("that connects again and again keeps its newest link, and one more to drain", async () => {
+    const a = await site.open("a", { limits: { retireMsMax: 60_000, silentMsMax: 60_000 } });
+    const raws: RawPeer[] = [];
+    for (let index = 0; index < 5; index++) {
+      const credentials = site.credentials("b", "south");
+      const raw = await RawPeer.dial(a.port, credentials, { allowHalfOpen: true });
+      raw.hello("b");
+      raw.send("message", main, utf8(`${index}`));
+      await vi.waitFor(() => expect(a.received).toHaveLength(index + 1), soon);
+      raws.push(raw);
+    }
+    await vi.waitFor(() => {
+      expect(raws.map(({ isClosed }) => isClosed)).toEqual([true, true, true, false, false]);
+    }, soon);
+    raws[3]?.send("message", main, utf8("still on its way"));
+    await vi.waitFor(() => expect(a.received).toHaveLength(6), soon);
+    expect(countOf(a, "b", "PEER_LINK_REPLACED")).toBeGreaterThanOrEqual(4);
+  });
+
+  test("that does not let go of a link which gave way is cut from it", async () => {
+    const a = await site.open("a", { limits: { retireMsMax: 100 } });
+    const credentials = site.credentials("b", "south");
+    const first = await RawPeer.dial(a.port, credentials, { allowHalfOpen: true });
+    first.hello("b");
+    await vi.waitFor(() => expect(first.of("hello")).toHaveLength(1), soon);
+    await dialAsB(a);
+    await vi.waitFor(() => expect(first.isClosed).toBe(true), soon);
   });
 
   test("from whom nothing comes any more is cut", async () => {

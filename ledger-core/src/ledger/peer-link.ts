@@ -27,6 +27,8 @@ import type { Served } from "./peer-turns.ts";
 export type LinkOwner = {
   /** Both said hello. */
   opened(link: PeerLink): void;
+  /** A frame of a channel was handed to the connection. */
+  sent(link: PeerLink): void;
   message(link: PeerLink, channel: Digest, payload: Uint8Array): Promise<void> | undefined;
   relay(link: PeerLink, channel: RelayChannel, open: RelayOpen): PeerCode | undefined;
   count(link: PeerLink, code: PeerCode): void;
@@ -64,7 +66,6 @@ export class PeerLink {
   #inboundBytes = 0;
   #isPumpScheduled = false;
   #isRelayTurn = false;
-  #sent = 0;
 
   constructor(options: PeerLinkOptions) {
     const { socket, limits, turns, owner } = options;
@@ -105,11 +106,6 @@ export class PeerLink {
     return this.#pulse.roundTripMs;
   }
 
-  /** Frames of channels that were handed to the connection. */
-  get sent(): number {
-    return this.#sent;
-  }
-
   /** There may be something to send; what is given in one go travels together. */
   stir(): void {
     if (this.#isPumpScheduled) return;
@@ -122,14 +118,9 @@ export class PeerLink {
 
   /** Gives way to another link: sends nothing new, reads what is still on its way, then ends. */
   retire(): void {
-    const { owner, clock, socket, limits } = this.#options;
-    owner.count(this, "PEER_LINK_REPLACED");
+    this.#options.owner.count(this, "PEER_LINK_REPLACED");
     this.#leave();
-    socket.end();
-    clock.sleep(limits.retireMsMax, { signal: this.#end.signal }).then(
-      () => socket.destroy(),
-      () => undefined,
-    );
+    this.#options.socket.end();
   }
 
   /** Says why to the other side, and ends. */
@@ -291,7 +282,7 @@ export class PeerLink {
     const { queue, owner } = this.#options;
     for (let frame = queue.shift(); frame !== undefined; frame = queue.shift()) {
       if (this.#channels.has(toHex(frame.channel))) {
-        this.#sent++;
+        owner.sent(this);
         return frameParts("message", frame.channel, frame.payload);
       }
       owner.count(this, "PEER_CHANNEL_FOREIGN");
@@ -311,7 +302,13 @@ export class PeerLink {
   }
 
   #leave(): void {
-    if (this.#state !== "ended") this.#state = "leaving";
+    if (this.#state === "ended" || this.#state === "leaving") return;
+    this.#state = "leaving";
+    const { clock, limits, socket } = this.#options;
+    clock.sleep(limits.retireMsMax, { signal: this.#end.signal }).then(
+      () => socket.destroy(),
+      () => undefined,
+    );
   }
 
   #lost(): void {
@@ -321,7 +318,7 @@ export class PeerLink {
 
   #closed(): void {
     const { turns, owner } = this.#options;
-    this.#lost();
+    if (this.#state === "open") owner.count(this, "PEER_LINK_LOST");
     this.#state = "ended";
     this.#end.abort();
     turns.remove(this);

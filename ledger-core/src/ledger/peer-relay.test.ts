@@ -1,8 +1,9 @@
 import { describe, expect, test, vi } from "vitest";
 import { LinkTap } from "../../../test/support/link-tap.ts";
 import type { RunningPeer } from "../../../test/support/peer-consortium.ts";
-import { PeerConsortium, soon } from "../../../test/support/peer-consortium.ts";
+import { PeerConsortium } from "../../../test/support/peer-consortium.ts";
 import { RawPeer } from "../../../test/support/raw-peer.ts";
+import { soon } from "../../../test/support/soon.ts";
 import { name } from "../../../test/support/wire-samples.ts";
 import { concat, u32, utf8 } from "../base/bytes.ts";
 import { encodeRelayOpen, parseStream } from "./peer-message.ts";

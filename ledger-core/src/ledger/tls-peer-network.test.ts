@@ -1,7 +1,8 @@
 import { describe, expect, test, vi } from "vitest";
 import { LinkTap } from "../../../test/support/link-tap.ts";
 import type { RunningPeer } from "../../../test/support/peer-consortium.ts";
-import { channelId, PeerConsortium, soon } from "../../../test/support/peer-consortium.ts";
+import { channelId, PeerConsortium } from "../../../test/support/peer-consortium.ts";
+import { soon } from "../../../test/support/soon.ts";
 import { name } from "../../../test/support/wire-samples.ts";
 import { peerLimits } from "./peer-limits.ts";
 

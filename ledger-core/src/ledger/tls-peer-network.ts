@@ -305,8 +305,13 @@ export class TlsPeerNetwork implements PeerNetwork {
         for (const other of this.#entries.values())
           if (other.link === undefined) other.dialler?.nudge();
     },
+    sent: (link) => {
+      const held = this.#links.get(link);
+      if (held !== undefined) held.entry.sent++;
+    },
     message: (link, channel, payload) => {
-      this.#links.get(link)?.entry.received();
+      const held = this.#links.get(link);
+      if (held !== undefined) held.entry.received++;
       return this.#options.received(link.peer.name, channel, payload);
     },
     relay: (link, channel, open) => this.#relay(link, channel, open),
