@@ -278,13 +278,16 @@ describe("a member", () => {
     const raws: RawPeer[] = [];
     for (let index = 0; index < 5; index++) {
       const credentials = site.credentials("b", "south");
-      const raw = await RawPeer.dial(a.port, credentials, { allowHalfOpen: true });
+      const raw = await RawPeer.dial(a.port, credentials);
+      raw.socket.allowHalfOpen = true;
       raw.hello("b");
       raw.send("message", main, utf8(`${index}`));
       await vi.waitFor(() => expect(a.received).toHaveLength(index + 1), soon);
       raws.push(raw);
     }
     await vi.waitFor(() => {
+      // Who leaves its side open learns by writing that the other one is gone.
+      for (const raw of raws) raw.send("ping", new Uint8Array(8));
       expect(raws.map(({ isClosed }) => isClosed)).toEqual([true, true, true, false, false]);
     }, soon);
     raws[3]?.send("message", main, utf8("still on its way"));
@@ -295,11 +298,15 @@ describe("a member", () => {
   test("that does not let go of a link which gave way is cut from it", async () => {
     const a = await site.open("a", { limits: { retireMsMax: 100 } });
     const credentials = site.credentials("b", "south");
-    const first = await RawPeer.dial(a.port, credentials, { allowHalfOpen: true });
+    const first = await RawPeer.dial(a.port, credentials);
+    first.socket.allowHalfOpen = true;
     first.hello("b");
     await vi.waitFor(() => expect(first.of("hello")).toHaveLength(1), soon);
     await dialAsB(a);
-    await vi.waitFor(() => expect(first.isClosed).toBe(true), soon);
+    await vi.waitFor(() => {
+      first.send("ping", new Uint8Array(8));
+      expect(first.isClosed).toBe(true);
+    }, soon);
   });
 
   test("from whom nothing comes any more is cut", async () => {
