@@ -49,7 +49,10 @@ describe("a transaction", () => {
       return parsed.ok ? "OK" : parsed.fault.code;
     };
     expect(codeOf(encodeCbor([new Uint8Array(1), []]))).toBe("FIELD_MISSING");
-    expect(codeOf(encodeCbor([new Uint8Array(1), [], [], 0]))).toBe("FIELD_UNKNOWN");
+    expect(codeOf(encodeCbor([new Uint8Array(1), [], [], 0]))).toBe("FIELD_BAD");
+    const approved = [new Uint8Array(1), [], [], [[new Uint8Array(1), []]]];
+    expect(codeOf(encodeCbor(approved))).toBe("OK");
+    expect(codeOf(encodeCbor([...approved, 0]))).toBe("FIELD_UNKNOWN");
     expect(codeOf(new Uint8Array(transactionBytesMax + 1))).toBe("CBOR_TOO_LONG");
     expect(codeOf(Uint8Array.of(0x9f))).toBe("CBOR_MALFORMED");
   });
