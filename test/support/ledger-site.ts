@@ -62,9 +62,11 @@ export function signStatement(
 export class LedgerSite {
   readonly caKey: TestKey;
   readonly ca: Uint8Array;
+  readonly organisation: Identifier;
 
   /** @param directory where the CA's key stays, for a second process or a second run. */
   constructor(directory?: string, organisation: Identifier = site.organisation) {
+    this.organisation = organisation;
     const file = directory === undefined ? undefined : join(directory, "ca.pem");
     if (file !== undefined && existsSync(file)) {
       this.caKey = keyOf("ES256", createPrivateKey(readFileSync(file, "utf8")));
@@ -108,16 +110,17 @@ export class LedgerSite {
 
   revoke(
     kid: Digest,
-    { reason = "retired", since = 1_000 }: { reason?: RevocationReason; since?: number } = {},
+    says: { reason?: RevocationReason; since?: number; device?: string } = {},
   ): Transaction {
+    const { reason = "retired", since = 1_000, device = "device-1" } = says;
     const claims = encodeChannelClaims({
       kind: "device",
-      device: name("device-1"),
+      device: name(device),
       kid,
       reason,
       since: unixMillis(since),
     });
-    const signer = { issuer: site.organisation, key: this.caKey };
+    const signer = { issuer: this.organisation, key: this.caKey };
     return {
       statement: signStatement(signer, "device", claims),
       consistency: [],
@@ -134,13 +137,13 @@ export class TestGateway {
   lane = new SparseLog();
   incarnation: Uint8Array = new Uint8Array(randomBytes(16));
 
-  constructor({ caKey }: LedgerSite, gateway: Identifier) {
+  constructor({ caKey, organisation }: LedgerSite, gateway: Identifier) {
     this.name = gateway;
     this.chain = [
       createCertificate({
         subject: gateway,
         publicKey: this.key,
-        issuer: { subject: site.organisation, key: caKey },
+        issuer: { subject: organisation, key: caKey },
         uris: [roleUri("gateway", { channel: site.channel, name: gateway })],
       }),
     ];
