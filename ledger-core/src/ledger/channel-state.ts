@@ -208,6 +208,20 @@ export class ChannelState {
     });
   }
 
+  /** All of it, each section in the order of its keys' hashes. */
+  content(): ChannelContent & { readonly governance: Governance } {
+    const { lanes, openings, revocations, devices, deviceKeys, anchors, governance } = this.#parts;
+    return {
+      lanes: [...lanes.values()],
+      openings: [...openings.values()],
+      revocations: revocations.entries,
+      devices: [...devices.values()],
+      deviceKeys: [...deviceKeys.values()],
+      anchors: [...anchors.values()],
+      governance,
+    };
+  }
+
   /**
    * Commits to everything in the state and to nothing of how it came about: a state that was loaded has
    * the root of the one that was stored. SHA-256 over the sections' sizes and roots (DESIGN.md 19).

@@ -24,6 +24,8 @@ export const transactionsPerBlockMax = 500;
 /** Milliseconds that a block waits for more transactions after its first. */
 export const blockWaitMs = 2;
 
+/** Bytes of a channel's whole content: all its sections full, with room to spare. */
+export const contentBytesMax = 134_217_728;
 /** Transactions that a node has read and keeps, and bytes of them together: as its mempool holds. */
 export const transactionsKeptMax = 16_384;
 export const transactionBytesKeptMax = 67_108_864;
