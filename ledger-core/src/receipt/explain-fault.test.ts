@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { unixMillis } from "../base/time.ts";
 import { causeOf, explainFault } from "./explain-fault.ts";
 import { sentencesEn } from "./fault-sentences-en.ts";
 import { sentencesZh } from "./fault-sentences-zh.ts";
@@ -49,6 +50,12 @@ describe("an explanation", () => {
       since: 1_000n,
     } as const;
     expect(explainFault(revoked, "en")).toContain("since: 1970-01-01T00:00:01Z");
+    const judged = { ...revoked, sealed: unixMillis(5_000) };
+    expect(explainFault(judged, "en")).toContain("sealed: 1970-01-01T00:00:05Z");
+    expect(explainFault(judged, "en")).toMatch(/disputed for ever\.$/);
+    expect(explainFault(judged, "zh")).toMatch(/永远存疑。$/);
+    const retired = { ...judged, reason: "retired" } as const;
+    expect(explainFault(retired, "en")).toMatch(/from before then still counts\.$/);
   });
 
   test("cannot drive a terminal", () => {

@@ -3,6 +3,7 @@
 import { unixMillis } from "../base/time.ts";
 import type { ConsistencyFault } from "../log/consistency-proof.ts";
 import type { InclusionFault } from "../log/inclusion-proof.ts";
+import type { RevocationReason } from "../wire/channel-claims.ts";
 import { formatTime } from "./civil-time.ts";
 import type { EpochFault } from "./epoch-chain.ts";
 import type { EpochsFormatFault } from "./epochs-file.ts";
@@ -61,8 +62,25 @@ export function sentenceOf(code: ExplainedCode, language: Language): string {
 export function explainFault(fault: ExplainedFault, language: Language): string {
   const sentences = [withFacts(fault, language)];
   if ("cause" in fault) sentences.push(withFacts(fault.cause, language));
+  if (fault.code === "REVOCATION_KEY_REVOKED")
+    sentences.push(revocationSentences[language][fault.reason]);
   return sentences.join(language === "zh" ? "" : " ");
 }
+
+/** What a revocation means for a statement whose first receipt came after it (DESIGN.md 24). */
+const revocationSentences: Readonly<Record<Language, Readonly<Record<RevocationReason, string>>>> =
+  {
+    en: {
+      retired: "A receipt of this statement from before then still counts.",
+      compromised:
+        "Whoever has that key can have made the statement at any time: unless there is a receipt from " +
+        "before the revocation, it is disputed for ever.",
+    },
+    zh: {
+      retired: "该声明在此之前的回执仍然有效。",
+      compromised: "持有该密钥者可在任何时间作出此声明：若无吊销之前的回执，它将永远存疑。",
+    },
+  };
 
 /** The code of the fault that this one rests on, if there is one. */
 export function causeOf(fault: ExplainedFault): ExplainedCode | undefined {
@@ -81,5 +99,6 @@ function withFacts(fault: { readonly code: ExplainedCode }, language: Language):
 
 function factText(key: string, value: unknown): string {
   if (key === "since" && typeof value === "bigint") return formatTime(unixMillis(Number(value)));
+  if (key === "sealed" && typeof value === "number") return formatTime(unixMillis(value));
   return printable(String(value));
 }

@@ -9,6 +9,7 @@ import type { CborValue } from "../base/cbor.ts";
 import { decodeCbor, encodeCbor } from "../base/cbor.ts";
 import { nobleCrypto } from "../base/noble-crypto.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
+import { thumbprint } from "../wire/algorithm.ts";
 import type { Receipt } from "./receipt.ts";
 import { encodeReceipt, parseReceipt } from "./receipt.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
@@ -212,6 +213,24 @@ describe("a receipt that no validator sealed", () => {
     const foreign = { ...provisional.lane, gateway: channel.device.name };
     const other = verifyReceipt(nodeCrypto, policy, { ...provisional, lane: foreign }, options);
     expect(other.ok || other.fault.code).toBe("RECEIPT_OTHER_LANE");
+  });
+});
+
+test("a receipt by a revoked key says why, since when, and when its checkpoint was sealed", () => {
+  const deviceKey = createKey("ES256");
+  const kid = thumbprint((bytes) => nodeCrypto.sha256(bytes), deviceKey.publicKey);
+  const since = 1_780_000_000_000n;
+  const clean = new SyntheticChannel({ deviceKey });
+  const verified = verifyReceipt(nodeCrypto, clean.policy, issueReceipt(clean));
+  const channel = new SyntheticChannel({ deviceKey, revoked: [{ kid, reason: 1, since }] });
+  expect(verifyReceipt(nodeCrypto, channel.policy, issueReceipt(channel))).toEqual({
+    ok: false,
+    fault: {
+      code: "REVOCATION_KEY_REVOKED",
+      reason: "compromised",
+      since,
+      sealed: verified.ok && verified.value.final?.notAfter,
+    },
   });
 });
 

@@ -267,7 +267,11 @@ function verifyFinality(
   const { revocation: evidence, consistency } = receipt.final;
   const list = head.revocations;
   const unrevoked = verifyNotRevoked(crypto, statement.header.kid, { list, evidence });
-  if (!unrevoked.ok) return unrevoked;
+  if (!unrevoked.ok) {
+    const { fault } = unrevoked;
+    if (fault.code !== "REVOCATION_KEY_REVOKED") return unrevoked;
+    return err({ ...fault, sealed: head.seal.notAfter });
+  }
   const checkpoint = claims.kind === "rejection" ? undefined : claims.position.checkpoint;
   if (checkpoint === undefined && consistency !== undefined)
     return err({ code: "RECEIPT_CONSISTENCY_UNEXPECTED" });

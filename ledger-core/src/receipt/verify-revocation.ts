@@ -5,6 +5,7 @@ import { compare, equal } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
+import type { UnixMillis } from "../base/time.ts";
 import type { InclusionFault } from "../log/inclusion-proof.ts";
 import { verifyInclusion } from "../log/inclusion-proof.ts";
 import type { TreeHasher } from "../log/leaf-hash.ts";
@@ -26,6 +27,8 @@ export type RevocationFault =
       readonly code: "REVOCATION_KEY_REVOKED";
       readonly reason: RevocationReason;
       readonly since: bigint;
+      /** When the checkpoint was sealed: the statement existed by then. Absent where no seal was judged. */
+      readonly sealed?: UnixMillis;
     };
 
 /**
