@@ -73,8 +73,8 @@ const revocationSentences: Readonly<Record<Language, Readonly<Record<RevocationR
     en: {
       retired: "A receipt of this statement from before then still counts.",
       compromised:
-        "Whoever has that key can have made the statement at any time: unless there is a receipt from " +
-        "before the revocation, it is disputed for ever.",
+        "Whoever has that key can have made the statement at any time: unless a receipt is older than " +
+        "the revocation, it is disputed for ever.",
     },
     zh: {
       retired: "该声明在此之前的回执仍然有效。",
