@@ -1,6 +1,7 @@
-/** `npm run model`: the Quint model for as long as one likes, each round with other random runs. */
+/** `npm run model`: the Quint model for as long as one likes, or its runs for `traces/` anew. */
 
 import { parseArgs } from "node:util";
+import { exportTraces } from "./export-traces.ts";
 import { allInvariants, mutants, sharedInvariants, wholeInstances } from "./model-cases.ts";
 import { four, simulate } from "./quint.ts";
 
@@ -9,6 +10,7 @@ const { values } = parseArgs({
     samples: { type: "string", default: "5000" },
     steps: { type: "string", default: "60" },
     seed: { type: "string", default: "1" },
+    traces: { type: "boolean", default: false },
   },
 });
 const simulation = {
@@ -17,8 +19,13 @@ const simulation = {
   seed: Number(values.seed),
 };
 if (!Object.values(simulation).every((value) => Number.isSafeInteger(value) && value > 0)) {
-  process.stderr.write("usage: npm run model -- [--samples N] [--steps N] [--seed N]\n");
+  process.stderr.write("usage: npm run model -- [--samples N] [--steps N] [--seed N] | --traces\n");
   process.exit(64);
+}
+
+if (values.traces) {
+  await exportTraces();
+  process.exit(0);
 }
 
 let unexpected = 0;
