@@ -7,7 +7,9 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { addRoutes } from "./api/routes.ts";
+import { servedLogs } from "./api/served-logs.ts";
 import { readStatus } from "./api/status.ts";
+import { addTileRoutes } from "./api/tiles.ts";
 import type { Base } from "./compose-base.ts";
 import { siteFacts } from "./compose-base.ts";
 import type { MqttBroker } from "./ingest/mqtt-broker.ts";
@@ -56,7 +58,7 @@ export function composeHttp(
     health: [
       { name: "lane", reason: () => (isQuarantineFull() ? "quarantine is full" : undefined) },
     ],
-    routes: (server) =>
+    routes: (server) => {
       addRoutes(server, {
         status,
         registry,
@@ -64,6 +66,10 @@ export function composeHttp(
         site: () => siteFacts(base),
         receipts,
         clock,
-      }),
+      });
+      const { kid } = site.signer;
+      const logs = () => servedLogs(nodeCrypto, { ledger, lane, kid });
+      addTileRoutes(server, { crypto: nodeCrypto, logs });
+    },
   });
 }
