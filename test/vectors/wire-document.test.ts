@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { present } from "@tamga/ledger-core/base/assert";
-import { fromHex, toHex } from "@tamga/ledger-core/base/bytes";
+import { fromHex, toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
 import { cborDepthMax, decodeCbor, encodeCbor } from "@tamga/ledger-core/base/cbor";
 import { noteBytesMax } from "@tamga/ledger-core/log/limits";
@@ -17,7 +17,12 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { encodeSealPayload } from "@tamga/ledger-core/ledger/seal-payload";
 import { encodeEpochs, epochsMagic } from "@tamga/ledger-core/receipt/epochs-file";
 import * as receiptLimits from "@tamga/ledger-core/receipt/limits";
-import { encodeReceipt, receiptMagic } from "@tamga/ledger-core/receipt/receipt";
+import {
+  encodePackedReceipt,
+  packedReceiptMagic,
+  staticWords,
+} from "@tamga/ledger-core/receipt/packed-receipt";
+import { encodeReceipt, parseReceipt, receiptMagic } from "@tamga/ledger-core/receipt/receipt";
 import { trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import { coseAlgorithms } from "@tamga/ledger-core/wire/algorithm";
 import { revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
@@ -56,6 +61,7 @@ import {
 import { Cddl } from "../support/cddl.ts";
 import { epochsSamples } from "../support/epochs-samples.ts";
 import { blockSamples, messageSamples } from "../support/message-samples.ts";
+import { receiptSamples } from "../support/receipt-samples.ts";
 import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
 import { name } from "../support/wire-samples.ts";
 
@@ -84,6 +90,16 @@ describe("the tables", () => {
     const rows = table("form limit").map(([limit, value]) => [unquoted(limit), Number(value)]);
     expect(rows.length).toBeGreaterThan(10);
     for (const [limit, value] of rows) expect(known[limit ?? ""], String(limit)).toBe(value);
+  });
+
+  test("words of packed receipts", () => {
+    const rows = table("word").slice(0, staticWords.length);
+    const words = rows.map(([number, cell]) => {
+      const [, text = "", word = ""] = /^(text )?`([^`]+)`$/.exec(cell ?? "") ?? [];
+      return [Number(number), toHex(text === "" ? bytes(word) : utf8(word))];
+    });
+    expect(words).toEqual(staticWords.map((word, number) => [number, toHex(word)]));
+    expect(table("word")).toHaveLength(staticWords.length + 5);
   });
 
   test("numbers of algorithms", () => {
@@ -192,6 +208,15 @@ describe("what the encoders make fits the CDDL", () => {
     fits("receipt", encodeReceipt(receipt));
     const { final: _sealed, disclosed: _reading, ...provisional } = receipt;
     fits("receipt", encodeReceipt(provisional));
+  });
+
+  test("packed receipts, final and provisional", () => {
+    for (const { bytes: file, verdict } of receiptSamples) {
+      if (verdict !== "valid") continue;
+      const plain = parseReceipt(file);
+      if (plain.ok) fits("packed-receipt", encodePackedReceipt(plain.value));
+    }
+    expect(document).toContain(`"${packedReceiptMagic}"`);
   });
 
   test("RFC 9942 receipts and RFC 9943 transparent statements", () => {

@@ -2,7 +2,7 @@
 
 import { fromHex } from "@tamga/ledger-core/base/bytes";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import { encodeReceipt } from "@tamga/ledger-core/receipt/receipt";
+import { encodeReceiptFile } from "@tamga/ledger-core/receipt/receipt-file";
 import { encodeEnrolmentAnswer, parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import type { FastifyInstance, FastifyReply } from "fastify";
@@ -74,7 +74,7 @@ function sendReceipt(
   const at = { device: device.value, incarnation, sequence: BigInt(params.sequence) };
   const receipt = assembleReceipt(sources.receipts, at);
   if (!receipt.ok) return refuse(reply, 404, receipt.fault.code);
-  return reply.type("application/cbor").send(Buffer.from(encodeReceipt(receipt.value)));
+  return reply.type("application/cbor").send(Buffer.from(encodeReceiptFile(receipt.value)));
 }
 
 const sentences: Readonly<Record<string, string>> = {

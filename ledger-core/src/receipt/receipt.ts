@@ -25,8 +25,9 @@ import {
   statementBytesMax,
 } from "../wire/limits.ts";
 import { saltLength } from "../wire/salted-leaf.ts";
+import { packedReceiptMagic, parsePackedReceipt } from "./packed-receipt.ts";
 
-/** First field of the file: names format and version. */
+/** First field of the plain file: names format and version. */
 export const receiptMagic = "tamga-receipt/1";
 
 /** Where a leaf stands in a tree, and its siblings, leaf side first. */
@@ -115,12 +116,15 @@ export function encodeReceipt(receipt: Receipt): Uint8Array {
   return encodeCbor(fields);
 }
 
-/** Faults: CBOR_*, FIELD_*, RECEIPT_VERSION_UNKNOWN. At most 64 KiB. Nothing is verified here. */
+/** Reads both forms, plain and packed. Faults: CBOR_*, FIELD_*, RECEIPT_VERSION_UNKNOWN. At most 64 KiB. Nothing is verified here. */
 export function parseReceipt(bytes: Uint8Array): Result<Receipt, ReceiptFormatFault> {
   const decoded = decodeCbor(bytes, receiptBytesMax);
   if (!decoded.ok) return decoded;
   const fields = new FieldReader(decoded.value);
   const magic = fields.text(0);
+  if (magic === packedReceiptMagic) return parsePackedReceipt(fields);
+  if (magic.startsWith("tamga-packed-receipt/"))
+    return err({ code: "RECEIPT_VERSION_UNKNOWN", found: magic });
   if (magic.startsWith("tamga-receipt/") && magic !== receiptMagic) {
     return err({ code: "RECEIPT_VERSION_UNKNOWN", found: magic });
   }
