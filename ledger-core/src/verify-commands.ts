@@ -15,7 +15,7 @@ import { treeHasher } from "./log/leaf-hash.ts";
 import { noteBytesMax } from "./log/limits.ts";
 import { formatTime } from "./receipt/civil-time.ts";
 import { describeEpochs, viewEpochs } from "./receipt/describe-epochs.ts";
-import { describeReceipt } from "./receipt/describe-receipt.ts";
+import { describeReceipt, mlDsaLine } from "./receipt/describe-receipt.ts";
 import type { EpochChain, EpochFault } from "./receipt/epoch-chain.ts";
 import { followEpochs } from "./receipt/epoch-chain.ts";
 import type { EpochsFormatFault } from "./receipt/epochs-file.ts";
@@ -57,7 +57,7 @@ const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
 /** Throws FILE_UNREADABLE; everything else is a verdict. */
 export function judgeReceiptFile(
   file: string,
-  options: TrustOptions & { readonly provisional?: string },
+  options: TrustOptions & { readonly provisional?: string; readonly checkpoint?: string },
 ): Judgement {
   const bytes = readBounded(file, receiptBytesMax);
   const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
@@ -70,6 +70,7 @@ export function judgeReceiptFile(
   if (gateway?.ok === false) return invalid(gateway.fault, options);
   const verified = verifyReceipt(nodeCrypto, policy.value, receipt.value, {
     ...(gateway && { provisionalUnder: gateway.value }),
+    ...(options.checkpoint !== undefined && { checkpoint: readNote(options.checkpoint) }),
     ...epochs.value,
   });
   if (!verified.ok) return invalid(verified.fault, options);
@@ -89,6 +90,7 @@ export const exportForms = ["note", "cose", "tlog-proof"] as const;
 export function exportReceiptFile(
   file: string,
   options: TrustOptions & {
+    readonly checkpoint?: string;
     readonly format: (typeof exportForms)[number];
     readonly out: string;
   },
@@ -100,7 +102,10 @@ export function exportReceiptFile(
   if (!epochs.ok) return invalid(epochs.fault, options);
   const receipt = parseReceipt(bytes);
   if (!receipt.ok) return invalid(receipt.fault, options);
-  const exported = exportReceipt(nodeCrypto, policy.value, receipt.value, epochs.value);
+  const exported = exportReceipt(nodeCrypto, policy.value, receipt.value, {
+    ...(options.checkpoint !== undefined && { checkpoint: readNote(options.checkpoint) }),
+    ...epochs.value,
+  });
   if (!exported.ok) return invalid(exported.fault, options);
   const { statement, final } = exported.value;
   const { laneHead, note, tlogProof } = present(final, "final part of what is not provisional");
@@ -155,6 +160,7 @@ export function judgeCheckpointFile(file: string, options: TrustOptions): Judgem
           ? `联署：${validator}（${organisation}），${formatTime(at)}`
           : `Cosigned by ${validator} (${organisation}) at ${formatTime(at)}`,
       ),
+      ...(sealed.value.mlDsa === undefined ? [] : [mlDsaLine(sealed.value.mlDsa, options.lang)]),
       zh ? `最迟存在于：${formatTime(notAfter)}` : `Existed no later than: ${formatTime(notAfter)}`,
     ],
     object: viewSeal(sealed.value),
@@ -205,6 +211,11 @@ function invalid(fault: ExplainedFault, { lang }: OutputOptions): Judgement {
     lines: [lang === "zh" ? `无效：${sentence} [${codes}]` : `INVALID: ${sentence} [${codes}]`],
     object: { valid: false, code, sentence, fault: toJson(fault) },
   };
+}
+
+/** What is no UTF-8 is no note either: the verifier says so. */
+function readNote(file: string): string {
+  return fromUtf8(readBounded(file, noteBytesMax)) ?? "\u0000";
 }
 
 /** As an option of the verifying functions: empty where no file was given. */

@@ -20,6 +20,7 @@ import {
 } from "./verify-commands.ts";
 
 const digestHelp = "32 bytes in hexadecimal";
+const checkpointHelp = "the note of the receipt's checkpoint, for its ML-DSA-44 cosignatures";
 const pathHelp = 'hashes in hexadecimal with commas between, or "" for none';
 
 function createProgram(): Command {
@@ -39,7 +40,8 @@ function createProgram(): Command {
       "--provisional <file>",
       "take also a receipt that no validator sealed, if this certificate's gateway signed it (PEM)",
     )
-    .action((file: string, options: FileOptions & { readonly provisional?: string }) =>
+    .option("--checkpoint <file>", checkpointHelp)
+    .action((file: string, options: FileOptions & ReceiptExtras) =>
       print(judgeReceiptFile(file, options), options),
     );
   addTrustCommand(program, "export")
@@ -54,6 +56,7 @@ function createProgram(): Command {
         .makeOptionMandatory(),
     )
     .requiredOption("--out <file>", "where to write")
+    .option("--checkpoint <file>", checkpointHelp)
     .action((file: string, options: ExportOptions) =>
       print(exportReceiptFile(file, options), options),
     );
@@ -91,6 +94,7 @@ function createProgram(): Command {
   return program;
 }
 
+type ReceiptExtras = { readonly provisional?: string; readonly checkpoint?: string };
 type ExportOptions = Parameters<typeof exportReceiptFile>[1];
 type FileOptions = TrustOptions;
 type InclusionOptions = {

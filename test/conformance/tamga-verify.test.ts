@@ -14,6 +14,7 @@ import { encodeEpochs } from "@tamga/ledger-core/receipt/epochs-file";
 import { encodeReceipt } from "@tamga/ledger-core/receipt/receipt";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SecondKeys } from "../support/ml-dsa.ts";
 import { SparseLog } from "../support/sparse-log.ts";
 import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
 import { SyntheticEpochs } from "../support/synthetic-epochs.ts";
@@ -46,6 +47,9 @@ const early = file("early.receipt", encodeReceipt(provisional));
 const trust = file("trust.json", encodeTrustPolicy(channel.policy));
 const other = file("other.json", encodeTrustPolicy(new SyntheticChannel().policy));
 const gateway = file("gateway.pem", pem(channel.gateway.chain));
+const second = new SecondKeys(channel, 4);
+const secondNote = file("second.txt", second.note([0, 1, 2]));
+
 /** A receipt that validator-4 alone sealed, after it took over from all four. */
 const changed = new SyntheticEpochs(channel);
 changed.end(changed.members.slice(3));
@@ -198,6 +202,21 @@ describe.each([
     const spoilt = verify("receipt", good, "--trust", trust, "--epochs", good);
     expect([spoilt.status, spoilt.stdout]).toMatchObject([1, /^INVALID/]);
     expect(verify("epochs", join(folder, "none"), "--trust", trust).status).toBe(74);
+  });
+
+  test("asks for ML-DSA-44 cosignatures where the policy requires them", () => {
+    const policy = file("second.json", encodeTrustPolicy(second.policy(true)));
+    const bare = verify("receipt", good, "--trust", policy);
+    expect([bare.status, bare.stdout]).toMatchObject([1, /SEAL_ML_DSA_MISSING/]);
+    const beside = verify("receipt", good, "--trust", policy, "--checkpoint", secondNote);
+    expect([beside.status, beside.stderr]).toEqual([0, ""]);
+    expect(beside.stdout).toContain("ML-DSA-44 cosignatures: 3 (validator-1, ");
+    const checkpoint = verify("checkpoint", secondNote, "--trust", policy, "--json");
+    expect(JSON.parse(checkpoint.stdout)).toMatchObject({ mlDsa: { cosignatures: [{}, {}, {}] } });
+    expect(verify("checkpoint", note, "--trust", policy).stdout).toContain("SEAL_ML_DSA_MISSING");
+    const out = ["--format", "note", "--out", join(folder, "second.note")];
+    const taken = verify("export", good, "--trust", policy, "--checkpoint", secondNote, ...out);
+    expect([taken.status, taken.stderr]).toEqual([0, ""]);
   });
 
   test("exits 74 for a file that cannot be read", () => {

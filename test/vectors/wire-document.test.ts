@@ -60,6 +60,7 @@ import {
 } from "@tamga/ledger-core/wire/uplink-message";
 import { Cddl } from "../support/cddl.ts";
 import { epochsSamples } from "../support/epochs-samples.ts";
+import { SecondKeys } from "../support/ml-dsa.ts";
 import { blockSamples, messageSamples } from "../support/message-samples.ts";
 import { receiptSamples } from "../support/receipt-samples.ts";
 import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
@@ -266,7 +267,12 @@ describe("what the encoders make fits the CDDL", () => {
       fits("trust-content", encoded);
       return channelDigest();
     }, channel.policy);
-    expect.assertions(1);
+    const keys = new SecondKeys(channel, 1).policy(false);
+    trustPolicyDigest((encoded) => {
+      fits("trust-content", encoded);
+      return channelDigest();
+    }, keys);
+    expect.assertions(2);
   });
 
   test("transactions and entries of the revocation list", () => {

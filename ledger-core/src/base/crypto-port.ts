@@ -21,4 +21,9 @@ export interface CryptoPort {
    * makes it), since identity is over the signed bytes. A malformed key or signature is false.
    */
   verify(key: PublicKey, message: Uint8Array, signature: Uint8Array): boolean;
+  /**
+   * True when an ML-DSA-44 signature (FIPS 204, 2,420 bytes, empty context) by this key (1,312 bytes) is valid.
+   * Absent where it cannot be checked: in a browser, and in a Node whose OpenSSL is older than 3.5.
+   */
+  verifyMlDsa44?(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }

@@ -45,8 +45,26 @@ export function createNodeCrypto(keysMax: number = importedKeysMax): CryptoPort 
       const keyObject = importOnce(key);
       return keyObject !== undefined && verifyWith(keyObject, key.algorithm, message, signature);
     },
+    ...(hasMlDsa44 ? { verifyMlDsa44 } : {}),
   };
 }
+
+/** 2,420 bytes and no context; a key of another length is none. */
+function verifyMlDsa44(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== mlDsa44KeyBytes || signature.length !== 2_420) return false;
+  const key = importSpki(concat(mlDsa44SpkiPrefix, publicKey));
+  return key !== undefined && verify(null, message, key, signature);
+}
+
+/** SubjectPublicKeyInfo up to the key's bits (RFC 9881 §4). */
+const mlDsa44SpkiPrefix = present(
+  fromHex("30820532300b06096086480165030403110382052100"),
+  "ML-DSA-44 prefix",
+);
+const mlDsa44KeyBytes = 1_312;
+/** Whether this Node's OpenSSL knows the algorithm: any bytes of the right length are a key of it. */
+const hasMlDsa44 =
+  importSpki(concat(mlDsa44SpkiPrefix, new Uint8Array(mlDsa44KeyBytes))) !== undefined;
 
 /** The one of this thread. */
 export const nodeCrypto: CryptoPort = createNodeCrypto();

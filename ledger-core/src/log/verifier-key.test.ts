@@ -26,6 +26,18 @@ describe("verifier keys", () => {
     }
   });
 
+  it("of ML-DSA-44 come back as they went, also with the longest name", () => {
+    const publicKey = new Uint8Array(1_312).fill(9);
+    const key = {
+      type: "cosignature-ml-dsa-44",
+      name: "a".repeat(keyNameLengthMax),
+      publicKey,
+    } as const;
+    const text = encodeVerifierKey(nobleCrypto, key);
+    expect(parseVerifierKey(nobleCrypto, text)).toEqual({ ok: true, value: key });
+    expect(text.length).toBeLessThanOrEqual(verifierKeyLengthMax);
+  });
+
   it("have another id for another type or name", () => {
     const publicKey = new Uint8Array(32);
     const ids = [
@@ -51,7 +63,9 @@ describe("verifier keys", () => {
       "VERIFIER_KEY_ID_MISMATCH",
     ],
     [`a+00000000+${base64(2, 91)}`, "VERIFIER_KEY_UNKNOWN_TYPE"],
-    [`a+00000000+${base64(6, 1_312)}`, "VERIFIER_KEY_UNKNOWN_TYPE"],
+    [`a+00000000+${base64(6, 1_312)}`, "VERIFIER_KEY_ID_MISMATCH"],
+    [`a+00000000+${base64(6, 32)}`, "VERIFIER_KEY_MALFORMED"],
+    [`a+00000000+${base64(5, 91)}`, "VERIFIER_KEY_UNKNOWN_TYPE"],
   ])("refuse %j", (text, code) => {
     expect(parseVerifierKey(nobleCrypto, text)).toMatchObject({ ok: false, fault: { code } });
   });

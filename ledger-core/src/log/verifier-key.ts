@@ -7,15 +7,19 @@ import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import { keyNameLengthMax, verifierKeyLengthMax } from "./limits.ts";
 
-/** Assigned signature types that we speak: a log's own, and a witness's with its time. */
-export const signatureTypes = { ed25519: 0x01, "cosignature-v1": 0x04 } as const;
+/** Assigned signature types that we speak: a log's own, and cosigners' with their time. */
+export const signatureTypes = {
+  ed25519: 0x01,
+  "cosignature-v1": 0x04,
+  "cosignature-ml-dsa-44": 0x06,
+} as const;
 export type SignatureType = keyof typeof signatureTypes;
 
 /** A key with its name; the same key with another name or type has another id. */
 export type VerifierKey = {
   readonly type: SignatureType;
   readonly name: string;
-  /** Ed25519, 32 bytes. */
+  /** Ed25519, 32 bytes; ML-DSA-44 (FIPS 204), 1,312. */
   readonly publicKey: Uint8Array;
 };
 
@@ -25,7 +29,11 @@ export type VerifierKeyFault =
   | { readonly code: "VERIFIER_KEY_UNKNOWN_TYPE"; readonly type: number }
   | { readonly code: "VERIFIER_KEY_ID_MISMATCH" };
 
-const publicKeyBytes = 32;
+const publicKeyBytes: Readonly<Record<SignatureType, number>> = {
+  ed25519: 32,
+  "cosignature-v1": 32,
+  "cosignature-ml-dsa-44": 1_312,
+};
 
 /** True for 1 … 255 characters without Unicode spaces, control characters and plus. */
 export function isKeyName(name: string): boolean {
@@ -37,7 +45,7 @@ export function isKeyName(name: string): boolean {
 /** SHA-256(name ‖ 0x0A ‖ type ‖ key), its first four bytes as a number. */
 export function keyIdOf(crypto: Pick<CryptoPort, "sha256">, key: VerifierKey): number {
   assert(isKeyName(key.name), "key name without spaces and plus");
-  assert(key.publicKey.length === publicKeyBytes, "Ed25519 public key has 32 bytes");
+  assert(key.publicKey.length === publicKeyBytes[key.type], "length of a public key");
   const hash = crypto.sha256(
     concat(utf8(`${key.name}\n`), Uint8Array.of(signatureTypes[key.type]), key.publicKey),
   );
@@ -70,7 +78,7 @@ export function parseVerifierKey(
   const type = typeOf(code);
   if (type === undefined) return err({ code: "VERIFIER_KEY_UNKNOWN_TYPE", type: code });
   const publicKey = bytes.slice(1);
-  if (publicKey.length !== publicKeyBytes) return err({ code: "VERIFIER_KEY_MALFORMED" });
+  if (publicKey.length !== publicKeyBytes[type]) return err({ code: "VERIFIER_KEY_MALFORMED" });
   const key = { type, name, publicKey };
   const expected = toHex(u32(keyIdOf(crypto, key)));
   return id === expected ? ok(key) : err({ code: "VERIFIER_KEY_ID_MISMATCH" });
@@ -82,6 +90,8 @@ function typeOf(code: number): SignatureType | undefined {
       return "ed25519";
     case signatureTypes["cosignature-v1"]:
       return "cosignature-v1";
+    case signatureTypes["cosignature-ml-dsa-44"]:
+      return "cosignature-ml-dsa-44";
     default:
       return undefined;
   }

@@ -10,6 +10,7 @@ import { printable } from "./printable.ts";
 import type { Phrases } from "./receipt-phrases.ts";
 import { phrases } from "./receipt-phrases.ts";
 import { groupedHex, organisationNames, trustPolicyDigest } from "./trust-policy.ts";
+import type { MlDsaSeal } from "./verify-ml-dsa.ts";
 import type { VerifiedReceipt } from "./verify-receipt.ts";
 
 /**
@@ -44,10 +45,17 @@ export function describeReceipt(
     say.gateway(gateway.gateway, gateway.organisation),
     ...validityLines(say, receipt),
     say.organisations(cosigners.length, all.length, cosigners.join(", ")),
+    ...(final?.mlDsa === undefined ? [] : [mlDsaLine(final.mlDsa, language)]),
     ...(seal === undefined || seal.epoch === 0 ? [] : [say.laterEpoch(seal.epoch)]),
     say.trustPolicy(groupedHex(trustPolicyDigest(sha256, policy))),
     say.lastLine,
   ];
+}
+
+/** Who cosigned with a second key, and what this program could not check. */
+export function mlDsaLine({ cosignatures, unchecked }: MlDsaSeal, language: Language): string {
+  const names = cosignatures.map(({ validator }) => validator).join(", ");
+  return phrases[language].mlDsa(cosignatures.length, names, unchecked);
 }
 
 function subjectOf(say: Phrases, { claims, reading }: VerifiedReceipt): string {

@@ -72,6 +72,12 @@ export const sentencesEn: FaultSentences = {
     "A validator's cosignature is not over the checkpoint that is shown, or that the lane head leads to.",
   SEAL_QUORUM_MISSING: "Fewer validators cosigned the checkpoint than the trust policy asks for.",
   SEAL_ROOT_SIGNATURE_WRONG: "A validator's signature over the channel's root is wrong.",
+  SEAL_ML_DSA_WRONG: "A validator's ML-DSA-44 cosignature is not over this checkpoint.",
+  SEAL_ML_DSA_MISSING:
+    "The trust policy asks for ML-DSA-44 cosignatures of a quorum; give the checkpoint's note that has them.",
+  SEAL_ML_DSA_UNAVAILABLE:
+    "This program cannot check ML-DSA-44 cosignatures: use tamga-verify with Node 24 or newer.",
+  RECEIPT_OTHER_CHECKPOINT: "The checkpoint given is not the one that the receipt rests on.",
   NOTE_TOO_LONG: "The note is longer than its limit.",
   NOTE_NOT_UTF8: "The note is not UTF-8 text.",
   NOTE_CONTROL_CHARACTER: "The note has a control character.",
@@ -194,6 +200,10 @@ export const sentencesEn: FaultSentences = {
   TRUST_KEY_BAD: "A validator's key in the trust policy is no Ed25519 key.",
   TRUST_ORGANISATION_UNKNOWN: "A validator belongs to an organisation that the trust policy lacks.",
   TRUST_CA_BAD: "An organisation's certificate in the trust policy cannot be used.",
+  TRUST_ML_DSA_STRANGER: "The trust policy has an ML-DSA-44 key of somebody who is no validator.",
+  TRUST_ML_DSA_KEY_BAD: "An ML-DSA-44 key in the trust policy does not have 1312 bytes.",
+  TRUST_ML_DSA_TOO_FEW:
+    "The trust policy requires ML-DSA-44 cosignatures of a quorum and names fewer keys.",
   TRUST_QUORUM_TOO_SMALL:
     "The trust policy's quorum is too small: two could seal what contradicts.",
   TRUST_QUORUM_TOO_LARGE: "The trust policy's quorum is larger than what validators seal with.",

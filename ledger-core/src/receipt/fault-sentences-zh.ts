@@ -66,6 +66,11 @@ export const sentencesZh: FaultSentences = {
   SEAL_COSIGNATURE_WRONG: "某个验证节点的联署针对的不是所示的、或由日志头得出的检查点。",
   SEAL_QUORUM_MISSING: "联署检查点的验证节点少于信任策略的要求。",
   SEAL_ROOT_SIGNATURE_WRONG: "某个验证节点对通道根的签名错误。",
+  SEAL_ML_DSA_WRONG: "某个验证节点的 ML-DSA-44 联署针对的不是此检查点。",
+  SEAL_ML_DSA_MISSING: "信任策略要求法定数目的 ML-DSA-44 联署；请提供带有这些联署的检查点文本。",
+  SEAL_ML_DSA_UNAVAILABLE:
+    "本程序不能验证 ML-DSA-44 联署：请在 Node 24 或更新版本上使用 tamga-verify。",
+  RECEIPT_OTHER_CHECKPOINT: "所提供的检查点不是回执所依据的那一个。",
   NOTE_TOO_LONG: "签名文本超过长度上限。",
   NOTE_NOT_UTF8: "签名文本不是 UTF-8。",
   NOTE_CONTROL_CHARACTER: "签名文本含有控制字符。",
@@ -179,6 +184,9 @@ export const sentencesZh: FaultSentences = {
   TRUST_KEY_BAD: "信任策略中某验证节点的密钥不是 Ed25519 密钥。",
   TRUST_ORGANISATION_UNKNOWN: "某验证节点所属的组织不在信任策略中。",
   TRUST_CA_BAD: "信任策略中某组织的证书无法使用。",
+  TRUST_ML_DSA_STRANGER: "信任策略中有一个 ML-DSA-44 密钥不属于任何验证节点。",
+  TRUST_ML_DSA_KEY_BAD: "信任策略中有一个 ML-DSA-44 密钥不是 1312 字节。",
+  TRUST_ML_DSA_TOO_FEW: "信任策略要求法定数目的 ML-DSA-44 联署，所列密钥却不足此数。",
   TRUST_QUORUM_TOO_SMALL: "信任策略的法定数太小：可能封存相互矛盾的内容。",
   TRUST_QUORUM_TOO_LARGE: "信任策略的法定数大于验证节点封存时所用的数目。",
 };

@@ -37,6 +37,7 @@ export type Phrases = {
   readonly gateway: (gateway: string, organisation: string) => string;
   readonly validity: (note: Pick<ValidityNote, "state">, name: string, at: string) => string;
   readonly organisations: (have: number, all: number, names: string) => string;
+  readonly mlDsa: (have: number, names: string, unchecked: number) => string;
   readonly laterEpoch: (epoch: number) => string;
   readonly trustPolicy: (digest: string) => string;
   readonly lastLine: string;
@@ -96,6 +97,9 @@ const en: Phrases = {
       : `Note: the certificate of ${name} was not valid before ${at}.`,
   organisations: (have, all, names) =>
     `Cosigned by ${have} of ${all} organisations${names === "" ? "" : `: ${names}`}`,
+  mlDsa: (have, names, unchecked) =>
+    `ML-DSA-44 cosignatures: ${have}${names === "" ? "" : ` (${names})`}` +
+    (unchecked === 0 ? "" : `; ${unchecked} not checked, since this program cannot`),
   laterEpoch: (epoch) =>
     `Validators: those of epoch ${epoch}, appointed step by step from the trust policy's on`,
   trustPolicy: (digest) => `Trust policy: ${digest} (compare it out of band)`,
@@ -173,6 +177,9 @@ const zh: Phrases = {
       : `注意：${name} 的证书自 ${at} 起才有效。`,
   organisations: (have, all, names) =>
     `${all} 个组织中有 ${have} 个联署${names === "" ? "" : `：${names}`}`,
+  mlDsa: (have, names, unchecked) =>
+    `ML-DSA-44 联署：${have} 个${names === "" ? "" : `（${names}）`}` +
+    (unchecked === 0 ? "" : `；另有 ${unchecked} 个未验证，本程序无此能力`),
   laterEpoch: (epoch) => `验证节点：第 ${epoch} 任，由信任策略中的验证节点逐任指定`,
   trustPolicy: (digest) => `信任策略：${digest}（请经其他途径核对）`,
   lastLine: "本回执证明是这台主机上报了它；表计或标签本身并未签名。",

@@ -34,6 +34,7 @@ export function viewReceipt(
         revokedKeys: final.revokedKeys,
         leafIndex: final.head.leafIndex,
         seal: final.head.seal,
+        mlDsa: final.mlDsa,
       },
     }),
     trustPolicy: {

@@ -9,7 +9,7 @@ import type { Identifier } from "../wire/identifier.ts";
 import { parseIdentifier } from "../wire/identifier.ts";
 import { trustPolicyBytesMax, validatorsMax } from "../wire/limits.ts";
 import type { TrustPolicy, TrustPolicyFault } from "./trust-policy.ts";
-import { judgeTrustPolicy, trustPolicyVersion } from "./trust-policy.ts";
+import { judgeTrustPolicy, mlDsa44KeyBytes, trustPolicyVersion } from "./trust-policy.ts";
 
 /** `field` is the path of keys, e.g. `validators.0.publicKey`. */
 export type TrustFileFault =
@@ -49,6 +49,15 @@ export function parseTrustPolicy(
       publicKey: item.base64("publicKey", 32),
     })),
     quorum: fields.count("quorum"),
+    ...(fields.has("mlDsa44") && {
+      mlDsa44: fields.object("mlDsa44", (item) => ({
+        required: item.flag("required"),
+        keys: item.list("keys", (key) => ({
+          validator: key.identifier("validator"),
+          publicKey: key.base64("publicKey", mlDsa44KeyBytes),
+        })),
+      })),
+    }),
   };
   const fault = fields.finish();
   return fault === undefined ? judgeTrustPolicy(content) : err(fault);
@@ -152,6 +161,17 @@ class JsonFields {
     const value = this.value(key);
     const whole = typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
     return whole ? value : this.#bad(key, 0);
+  }
+
+  has(key: string): boolean {
+    return this.#fields.has(key);
+  }
+
+  object<T>(key: string, parse: (item: JsonFields) => T): T {
+    const fields = new JsonFields(this.value(key), this.#name(key), this.#root);
+    const parsed = parse(fields);
+    fields.finish();
+    return parsed;
   }
 
   list<T>(key: string, parse: (item: JsonFields) => T): readonly T[] {

@@ -32,6 +32,15 @@ export type TrustPolicyContent = {
   readonly validators: readonly Validator[];
   /** Cosignatures that seal a checkpoint: exactly `quorumOf(validators.length)`. */
   readonly quorum: number;
+  /** Second keys, of validators that cosign with ML-DSA-44 beside Ed25519. */
+  readonly mlDsa44?: MlDsaTrust;
+};
+
+export type MlDsaTrust = {
+  /** Whether a checkpoint counts only where a quorum has cosigned it with these keys too. */
+  readonly required: boolean;
+  /** Of some validators, by name; 1,312 bytes each. */
+  readonly keys: readonly { readonly validator: Identifier; readonly publicKey: Uint8Array }[];
 };
 
 /** A judged policy; only {@link judgeTrustPolicy} makes it. */
@@ -57,6 +66,9 @@ export type TrustPolicyFault =
       readonly name: string;
       readonly cause: CertificateFault | { readonly code: "CHAIN_ISSUER_NOT_CA" };
     }
+  | { readonly code: "TRUST_ML_DSA_STRANGER"; readonly name: string }
+  | { readonly code: "TRUST_ML_DSA_KEY_BAD"; readonly name: string }
+  | { readonly code: "TRUST_ML_DSA_TOO_FEW"; readonly have: number; readonly needed: number }
   | { readonly code: "TRUST_QUORUM_TOO_SMALL"; readonly quorum: number; readonly needed: number }
   | { readonly code: "TRUST_QUORUM_TOO_LARGE"; readonly quorum: number; readonly needed: number };
 
@@ -82,7 +94,7 @@ export function judgeTrustPolicy(
       return err({ code: "TRUST_CA_BAD", name, cause: { code: "CHAIN_ISSUER_NOT_CA" } });
     trustedCas.push({ name, certificate: parsed.value });
   }
-  const fault = judgeValidators(content);
+  const fault = judgeValidators(content) ?? judgeMlDsa(content);
   if (fault !== undefined) return err(fault);
   const needed = quorumOf(validators.length);
   if (quorum < needed) return err({ code: "TRUST_QUORUM_TOO_SMALL", quorum, needed });
@@ -105,6 +117,30 @@ function judgeValidators(content: TrustPolicyContent): TrustPolicyFault | undefi
   }
   return undefined;
 }
+
+/** Each second key is one validator's and no other's, and there are enough where they are required. */
+function judgeMlDsa({ validators, mlDsa44 }: TrustPolicyContent): TrustPolicyFault | undefined {
+  if (mlDsa44 === undefined) return undefined;
+  const names = new Set<string>();
+  const keys = new Set<string>();
+  for (const { validator: name, publicKey } of mlDsa44.keys) {
+    if (names.has(name)) return { code: "TRUST_NAME_REPEATED", name };
+    if (keys.has(toHex(publicKey))) return { code: "TRUST_KEY_REPEATED", name };
+    if (publicKey.length !== mlDsa44KeyBytes) return { code: "TRUST_ML_DSA_KEY_BAD", name };
+    if (!validators.some((known) => known.name === name))
+      return { code: "TRUST_ML_DSA_STRANGER", name };
+    names.add(name);
+    keys.add(toHex(publicKey));
+  }
+  const have = mlDsa44.keys.length;
+  const needed = quorumOf(validators.length);
+  return mlDsa44.required && have < needed
+    ? { code: "TRUST_ML_DSA_TOO_FEW", have, needed }
+    : undefined;
+}
+
+/** Bytes of an ML-DSA-44 public key (FIPS 204). */
+export const mlDsa44KeyBytes = 1_312;
 
 /** The organisations of a policy, each once, in its order. */
 export function organisationNames(policy: TrustPolicyContent): readonly Identifier[] {
@@ -130,6 +166,10 @@ export function trustPolicyDigest(
     ["validators", policy.validators.map((v) => [v.name, v.organisation, v.publicKey])],
     ["quorum", policy.quorum],
   ]);
+  if (policy.mlDsa44 !== undefined) {
+    const { required, keys } = policy.mlDsa44;
+    fields.set("mlDsa44", [required, keys.map((key) => [key.validator, key.publicKey])]);
+  }
   return sha256(encodeCbor(fields));
 }
 
@@ -156,6 +196,15 @@ export function encodeTrustPolicy(policy: TrustPolicyContent): string {
       publicKey: toBase64(publicKey),
     })),
     quorum: policy.quorum,
+    ...(policy.mlDsa44 && {
+      mlDsa44: {
+        required: policy.mlDsa44.required,
+        keys: policy.mlDsa44.keys.map(({ validator, publicKey }) => ({
+          validator,
+          publicKey: toBase64(publicKey),
+        })),
+      },
+    }),
   };
   return `${JSON.stringify(content, undefined, 2)}\n`;
 }

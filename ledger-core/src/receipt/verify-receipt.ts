@@ -22,16 +22,13 @@ import { parseDeviceClaims } from "../wire/device-claims.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
 import type { RejectionClaims } from "../wire/gateway-claims.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
-import type { Identifier } from "../wire/identifier.ts";
 import { laneOrigin } from "../wire/log-origin.ts";
 import type { LogHead } from "../wire/log-signature.ts";
 import { verifyRootSignature } from "../wire/log-signature.ts";
-import type { ParsedStatement, SignatureFault, StatementFault } from "../wire/statement.ts";
-import { parseStatement, verifyStatement } from "../wire/statement.ts";
-import type { ChainFault, ValidityNote } from "./certificate-chain.ts";
-import { verifyChain } from "./certificate-chain.ts";
-import type { KeyKind } from "./certificate-names.ts";
-import { isCertificateOf, keyKindOf } from "./certificate-names.ts";
+import type { ParsedStatement, StatementFault } from "../wire/statement.ts";
+import { parseStatement } from "../wire/statement.ts";
+import type { CheckpointBesideFault } from "./checkpoint-beside.ts";
+import { verifyCheckpointBeside } from "./checkpoint-beside.ts";
 import type { EpochChain } from "./epoch-chain.ts";
 import type { Receipt } from "./receipt.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
@@ -40,18 +37,11 @@ import { verifyDisclosure } from "./verify-disclosure.ts";
 import type { VerifiedGateway } from "./verify-gateway.ts";
 import type { LaneHeadFault, VerifiedLaneHead } from "./verify-lane-head.ts";
 import { verifyLaneHead } from "./verify-lane-head.ts";
+import type { MlDsaSeal } from "./verify-ml-dsa.ts";
 import type { RevocationFault } from "./verify-revocation.ts";
 import { verifyNotRevoked } from "./verify-revocation.ts";
-
-/** Who signed the statement, by the certificate chain in the receipt. */
-export type VerifiedSigner = {
-  readonly role: "device" | "gateway";
-  readonly name: Identifier;
-  readonly organisation: Identifier;
-  /** Where the key lives, as the CA states it; absent where it does not. */
-  readonly keyKind?: KeyKind;
-  readonly validityNotes: readonly ValidityNote[];
-};
+import type { SignerFault, VerifiedSigner } from "./verify-signer.ts";
+import { verifySigner } from "./verify-signer.ts";
 
 /** What stands above the gateway: the sealed checkpoint and what follows from it. */
 export type Finality = {
@@ -60,6 +50,8 @@ export type Finality = {
   readonly notAfter: UnixMillis;
   /** Keys that were revoked at that checkpoint; the signer's was not among them. */
   readonly revokedKeys: bigint;
+  /** Out of a checkpoint beside the receipt, where the policy names second keys. */
+  readonly mlDsa?: MlDsaSeal;
 };
 
 /** A receipt whose every part was checked; only {@link verifyReceipt} makes it. */
@@ -82,6 +74,7 @@ export type VerifiedReceipt = Brand<
 
 export type ReceiptFault =
   | LaneHeadFault
+  | CheckpointBesideFault
   | DisclosureFault
   | RevocationFault
   | { readonly code: "RECEIPT_NOT_FINAL" }
@@ -91,9 +84,7 @@ export type ReceiptFault =
   | { readonly code: "RECEIPT_OTHER_LANE" }
   | { readonly code: "RECEIPT_LANE_PATH_MALFORMED"; readonly cause: InclusionPathFault }
   | { readonly code: "RECEIPT_NOT_IN_LANE" }
-  | { readonly code: "RECEIPT_CHAIN_BAD"; readonly cause: ChainFault }
-  | { readonly code: "RECEIPT_NAME_MISMATCH" }
-  | { readonly code: "RECEIPT_SIGNATURE_WRONG"; readonly cause: SignatureFault }
+  | SignerFault
   | { readonly code: "RECEIPT_CONSISTENCY_MISSING" }
   | { readonly code: "RECEIPT_CONSISTENCY_UNEXPECTED" }
   | { readonly code: "RECEIPT_CONSISTENCY_WRONG"; readonly cause: ConsistencyFault };
@@ -106,6 +97,8 @@ export type ReceiptOptions = {
   readonly provisionalUnder?: VerifiedGateway;
   /** The channel's later validators; without them only seals of the policy's own are known. */
   readonly epochs?: EpochChain;
+  /** The note of the receipt's own checkpoint, for its ML-DSA-44 cosignatures. */
+  readonly checkpoint?: string;
 };
 
 /**
@@ -141,6 +134,8 @@ export function verifyReceipt(
   if (!reading.ok) return reading;
   const final = verifyFinality(crypto, { receipt, head, statement, claims: claims.value });
   if (!final.ok) return final;
+  const second = verifySecondKeys(crypto, policy, head, options);
+  if (!second.ok) return second;
   return ok(
     mint<VerifiedReceipt>({
       policy,
@@ -151,9 +146,21 @@ export function verifyReceipt(
       ...(reading.value && { reading: reading.value }),
       gateway,
       lane: lane.value.lane,
-      ...(final.value && { final: final.value }),
+      ...(final.value && {
+        final: { ...final.value, ...(second.value && { mlDsa: second.value }) },
+      }),
     }),
   );
+}
+
+function verifySecondKeys(
+  crypto: CryptoPort,
+  policy: TrustPolicy,
+  head: VerifiedLaneHead | undefined,
+  { checkpoint: note, epochs }: ReceiptOptions,
+): Result<MlDsaSeal | undefined, ReceiptFault> {
+  if (head === undefined) return ok(undefined);
+  return verifyCheckpointBeside(crypto, policy, { head: head.seal.head, note, epochs });
 }
 
 /** The kinds of statement that a receipt may be about. */
@@ -215,37 +222,6 @@ function verifyLane(
     return err({ code: "RECEIPT_OTHER_LANE" });
   if (!equal(root, head.lane.root)) return err({ code: "RECEIPT_NOT_IN_LANE" });
   return ok({ gateway: head.gateway, lane: { origin, size, root, index }, head });
-}
-
-/** Whose statement it is: the chain, the name in the certificate, and the signature. */
-function verifySigner(
-  crypto: CryptoPort,
-  policy: TrustPolicy,
-  {
-    statement,
-    chain,
-    gateway,
-    at,
-  }: {
-    readonly statement: ParsedStatement;
-    readonly chain: readonly Uint8Array[];
-    readonly gateway: VerifiedGateway;
-    readonly at: UnixMillis | undefined;
-  },
-): Result<VerifiedSigner, ReceiptFault> {
-  const { channel, issuer: name, type } = statement.header;
-  const role = type === "rejection" ? "gateway" : "device";
-  const verified = verifyChain(crypto, chain, policy.trustedCas, { at });
-  if (!verified.ok) return err({ code: "RECEIPT_CHAIN_BAD", cause: verified.fault });
-  const { leaf, organisation, validityNotes } = verified.value;
-  // A gateway refuses in its own lane only.
-  const foreign = role === "gateway" && name !== gateway.gateway;
-  if (foreign || !isCertificateOf(leaf, role, { channel, name }))
-    return err({ code: "RECEIPT_NAME_MISMATCH" });
-  const signed = verifyStatement(crypto, statement, leaf.publicKey);
-  if (!signed.ok) return err({ code: "RECEIPT_SIGNATURE_WRONG", cause: signed.fault });
-  const keyKind = keyKindOf(leaf);
-  return ok({ role, name, organisation, ...(keyKind && { keyKind }), validityNotes });
 }
 
 /** That the key was not revoked, and that the statement was made after the checkpoint it names. */

@@ -10,7 +10,7 @@ import { mint } from "../base/brand.ts";
 import { equal, u32, utf8 } from "../base/bytes.ts";
 import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
 import { faultsTolerated } from "../base/quorum.ts";
-import type { Fault, Result } from "../base/result.ts";
+import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { unixMillis } from "../base/time.ts";
@@ -30,9 +30,11 @@ import type { Identifier } from "../wire/identifier.ts";
 import type { LogHead } from "../wire/log-signature.ts";
 import { verifyRootSignature } from "../wire/log-signature.ts";
 import type { EpochChain } from "./epoch-chain.ts";
-import type { Sealers } from "./sealers.ts";
-import { sealersOf } from "./sealers.ts";
+import type { HandedOverFault, Sealers } from "./sealers.ts";
+import { firstGood, sealersOf } from "./sealers.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
+import type { MlDsaFault, MlDsaSeal } from "./verify-ml-dsa.ts";
+import { verifyMlDsaLines } from "./verify-ml-dsa.ts";
 
 export type VerifiedCosigner = {
   readonly validator: Identifier;
@@ -54,6 +56,8 @@ export type VerifiedSeal = Brand<
     readonly ofOrganisations: readonly Identifier[];
     /** Whose validators they are: 0 for the policy's own. */
     readonly epoch: number;
+    /** Of a note, where the policy names second keys. */
+    readonly mlDsa?: MlDsaSeal;
   },
   "VerifiedSeal"
 >;
@@ -67,10 +71,11 @@ export type NoteSealFault =
       readonly cause: CosignatureFault;
     }
   | { readonly code: "SEAL_QUORUM_MISSING"; readonly have: number; readonly needed: number }
-  | { readonly code: "SEAL_AFTER_EPOCH"; readonly epoch: number; readonly until: bigint };
+  | HandedOverFault
+  | MlDsaFault;
 
 export type SealFault =
-  | Exclude<NoteSealFault, { readonly code: "SEAL_NOTE_MALFORMED" | "SEAL_OTHER_LOG" }>
+  | Exclude<NoteSealFault, MlDsaFault | { readonly code: "SEAL_NOTE_MALFORMED" | "SEAL_OTHER_LOG" }>
   | { readonly code: "SEAL_SIGNER_UNKNOWN" }
   | { readonly code: "SEAL_SIGNER_IN_NO_EPOCH" }
   | { readonly code: "SEAL_SIGNER_REPEATED"; readonly validator: string }
@@ -159,27 +164,6 @@ export function attributeSeals(
   return firstGood(knowing, tree.size, (sealers) => attributeTo(crypto, sealers, tree));
 }
 
-/** By the first set whose seals count at this size and are good; else the first one's fault. */
-function firstGood<T, F extends Fault>(
-  candidates: readonly Sealers[],
-  size: bigint,
-  judge: (sealers: Sealers) => Result<T, F>,
-): Result<T, F | Extract<SealFault, { readonly code: "SEAL_AFTER_EPOCH" }>> {
-  let fault: Result<T, F> | undefined;
-  let late: Extract<SealFault, { readonly code: "SEAL_AFTER_EPOCH" }> | undefined;
-  for (const sealers of candidates) {
-    const { epoch, until } = sealers;
-    if (until !== undefined && size > until) {
-      late = { code: "SEAL_AFTER_EPOCH", epoch, until };
-      continue;
-    }
-    const judged = judge(sealers);
-    if (judged.ok) return judged;
-    fault ??= judged;
-  }
-  return fault ?? err(present(late, "a set that had handed over"));
-}
-
 function attributeTo(
   crypto: CryptoPort,
   sealers: Sealers,
@@ -234,7 +218,7 @@ function judgeSeal(
  * witnesses, are passed over, as the specification rules.
  *
  * Faults: SEAL_NOTE_MALFORMED, SEAL_OTHER_LOG, SEAL_COSIGNATURE_WRONG (one bad line of a validator is a
- *   fault, however many good ones there are), SEAL_QUORUM_MISSING, SEAL_AFTER_EPOCH.
+ *   fault, however many good ones there are), SEAL_QUORUM_MISSING, SEAL_AFTER_EPOCH, SEAL_ML_DSA_*.
  */
 export function verifySealedNote(
   crypto: CryptoPort,
@@ -250,14 +234,21 @@ export function verifySealedNote(
   if (origin !== policy.origin) return err({ code: "SEAL_OTHER_LOG" });
   const sealers = epochs?.epochs ?? [sealersOf(policy)];
   const head = { origin, size, root };
-  return firstGood(sealers, size, (one) => judgeNote(crypto, one, { note: note.value, head }));
+  return firstGood(sealers, size, (one) => {
+    const of = { sealers: one, note: note.value, head };
+    const judged = judgeNote(crypto, of);
+    if (!judged.ok) return judged;
+    const second = verifyMlDsaLines(crypto, policy, of);
+    if (!second.ok || second.value === undefined) return second.ok ? judged : second;
+    return ok(mint<VerifiedSeal>({ ...judged.value, mlDsa: second.value }));
+  });
 }
 
 function judgeNote(
   crypto: CryptoPort,
-  sealers: Sealers,
-  { note, head }: { readonly note: SignedNote; readonly head: LogHead },
+  of: { readonly sealers: Sealers; readonly note: SignedNote; readonly head: LogHead },
 ): Result<VerifiedSeal, NoteSealFault> {
+  const { sealers, note, head } = of;
   const cosigners: VerifiedCosigner[] = [];
   for (const validator of sealers.validators) {
     const verified = verifyCosignature(crypto, cosignerOf(validator), note);
