@@ -102,7 +102,7 @@ export function receiveBlocks<State>(core: ReplicaCore<State>, { blocks }: Loose
   for (const block of blocks.slice(0, blocksPerAnswerMax)) {
     const digest = headerDigest(core.ports.crypto, block.header);
     const isWanted = [...core.wants.digests.values()].some((wanted) => equal(wanted, digest));
-    if (!isWanted) continue;
+    if (!isWanted || !core.tree.hasOwnBody(block)) continue;
     core.tree.add(block, { kept: true });
     core.wants.digests.delete(digestKey(digest));
   }
@@ -140,5 +140,12 @@ export function receiveFinalBlocks<State>(
     core.misbehaviour(from, "FINAL_BLOCKS_NOT_LINKED");
     return;
   }
-  for (const block of fresh) tree.add(block, { kept: true });
+  for (const block of fresh) {
+    // Else a long answer of wrong bodies would cost a question for each of them.
+    if (!tree.hasOwnBody(block)) {
+      core.misbehaviour(from, "FINAL_BLOCKS_BODY_WRONG");
+      return;
+    }
+    tree.add(block, { kept: true });
+  }
 }

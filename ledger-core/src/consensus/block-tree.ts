@@ -165,12 +165,13 @@ export class BlockTree<State> {
   #judge(node: TreeBlock<State>, parent: ParentView<State>): boolean {
     const outcome = this.#outcome(node.block, parent);
     if (typeof outcome !== "string") node.executed = outcome;
-    else if (this.#hasOwnBody(node.block)) node.invalid = outcome;
+    else if (this.hasOwnBody(node.block)) node.invalid = outcome;
     else return false;
     return true;
   }
 
-  #hasOwnBody({ header, transactions, equivocations }: Block): boolean {
+  /** Whether the header commits to this very body, valid or not. */
+  hasOwnBody({ header, transactions, equivocations }: Block): boolean {
     return (
       equal(this.#application.txRoot(transactions), header.txRoot) &&
       equal(equivocationRootOf(this.#crypto, equivocations), header.equivocationRoot)

@@ -63,6 +63,11 @@ export class EngineShell<State> implements TurnTaker {
     this.#start(this.#options.store.recover());
   }
 
+  /** The other validators of the epoch that orders. */
+  get peers(): readonly Identifier[] {
+    return this.#others;
+  }
+
   /** Of the engine; undefined while there is none. */
   status(): ReplicaStatus | undefined {
     return this.#engine?.status();

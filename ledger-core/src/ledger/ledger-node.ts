@@ -45,6 +45,8 @@ export type OpenLedgerOptions = {
   readonly validatorKey: ValidatorKey;
   /** Own name where the key is no validator's. */
   readonly self?: Identifier;
+  /** Takes final blocks and votes for none, whoever it is: for an import. */
+  readonly follows?: boolean;
   readonly parameters?: ReplicaParameters;
   /** Makes leaf 0, asked for only while the log is empty: see `createChannel`. */
   readonly openChannel: () => Promise<Transaction>;
@@ -92,6 +94,7 @@ export class LedgerNode {
         self,
         key: options.validatorKey,
         parameters: options.parameters ?? lanParameters,
+        follows: options.follows ?? false,
       });
       this.#begin(store, genesis, opening !== undefined);
       if (opening !== undefined) create(database, genesis, opening);
@@ -181,8 +184,10 @@ function create(database: SqliteChannel, genesis: ChannelGenesis, transaction: T
 }
 
 /** The validator with our key; a node that follows names itself. */
-function selfOf(genesis: ChannelGenesis, { validatorKey, self }: OpenLedgerOptions): Identifier {
+function selfOf(genesis: ChannelGenesis, options: OpenLedgerOptions): Identifier {
+  const { validatorKey, self, follows } = options;
   const { validators } = genesis.policy;
+  if (follows === true && validators.length === 1) throw alone(genesis);
   const own = validators.find(({ publicKey }) => equal(publicKey, validatorKey.publicKey));
   if (own !== undefined) return own.name;
   if (self !== undefined && validators.length > 1) return self;
@@ -190,6 +195,13 @@ function selfOf(genesis: ChannelGenesis, { validatorKey, self }: OpenLedgerOptio
     "VALIDATOR_KEY_MISMATCH",
     `The validator key is none of those that the channel ${genesis.identity.origin} was opened with: ` +
       "put the right key file back, or open a new incarnation of the channel with restore.",
+  );
+}
+
+function alone({ identity }: ChannelGenesis): OperationalError {
+  return new OperationalError(
+    "LEDGER_ALONE",
+    `The channel ${identity.origin} has one validator, which takes blocks from nobody else.`,
   );
 }
 

@@ -155,6 +155,28 @@ export class ReplicatedLedger implements Ledger {
     return this.shell.status();
   }
 
+  /** Of the newest final block. */
+  get height(): number {
+    return this.#parts.store.chain.height;
+  }
+
+  /**
+   * Forgets the blocks below a height, of a block that stays, and what only their validity needed. Every old
+   * receipt still verifies, and every proof is still given.
+   */
+  prune(below: number): void {
+    this.#parts.store.prune(below);
+  }
+
+  /** Hands a message of an export to the engine, as from one of the validators; resolves when it was taken. */
+  async takeFromFile(payload: Uint8Array): Promise<void> {
+    const [peer] = this.shell.peers;
+    if (peer === undefined) return;
+    this.shell.receive(peer, payload);
+    this.#parts.loop.turn();
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

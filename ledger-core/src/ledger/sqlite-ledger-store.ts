@@ -37,6 +37,8 @@ export type LedgerStoreOptions = {
   readonly self: Identifier;
   readonly key: ValidatorKey;
   readonly parameters: ReplicaParameters;
+  /** Votes for nothing, whatever its name and key. */
+  readonly follows: boolean;
 };
 
 export class SqliteLedgerStore implements ShellStore<LedgerState> {
@@ -93,7 +95,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
 
   recover(): ChannelEngine<LedgerState> {
     return this.#guarded(() => {
-      const { genesis, votes, crypto, self, key, parameters } = this.#options;
+      const { genesis, votes, crypto, self, key, parameters, follows } = this.#options;
       const channel = genesis.identity.id;
       const { tip, validators, final } = this.#tip();
       this.#state = tip.state;
@@ -123,7 +125,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
           verifySeal: (validator, point, payload) =>
             verifySealPayload(crypto, validator, { ...point, origin }, payload),
         },
-        { channel, parameters, self: { name: self, publicKey: key.publicKey } },
+        { channel, parameters, self: { name: self, publicKey: follows ? nobody : key.publicKey } },
         recovered,
       );
     });
@@ -158,6 +160,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     if (sealed.point.size <= (this.#sealed?.size ?? 0n)) return;
     this.#write(() => this.#seals.put(sealed));
     this.#sealed = this.#combined(sealed);
+  }
+
+  prune(below: number): void {
+    this.#write(() => this.chain.prune(below));
   }
 
   finalBlocks(from: number): FinalBlocks | undefined {
@@ -230,6 +236,9 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     }
   }
 }
+
+/** No validator's key. */
+const nobody = new Uint8Array(32);
 
 function corrupt(height: number): OperationalError {
   return new OperationalError(

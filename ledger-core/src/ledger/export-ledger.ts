@@ -1,0 +1,130 @@
+/** Final blocks out of a channel's database into a file, and out of a file into a ledger. */
+
+import { equal } from "../base/bytes.ts";
+import { OperationalError } from "../base/operational-error.ts";
+import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
+import { encodeTransaction } from "../wire/transaction.ts";
+import type { ChannelGenesis } from "./channel-genesis.ts";
+import type { ExportItem } from "./export-file.ts";
+import { readExport, writeExport } from "./export-file.ts";
+import type { ReplicatedLedger } from "./replicated-ledger.ts";
+import { SqliteChain } from "./sqlite-chain.ts";
+import type { SqliteChannel } from "./sqlite-channel.ts";
+import { SqliteSeals } from "./sqlite-seals.ts";
+
+/** Heights of the blocks that were written; `to` is below `from` where there were none. */
+export type Exported = { readonly from: number; readonly to: number };
+
+/**
+ * Writes the final blocks from a height on, with their certificates and the newest seal. The database may
+ * be in use: what is written is as it was at one moment.
+ *
+ * @throws OperationalError EXPORT_PRUNED (blocks from there on are gone), FILE_UNWRITABLE, DATABASE_*.
+ */
+export function exportLedger(
+  channel: SqliteChannel,
+  path: string,
+  { from }: { readonly from: number },
+): Exported {
+  const genesis = channel.genesis();
+  const chain = new SqliteChain(channel, { crypto: channel.crypto, genesis });
+  const exported = { from, to: from - 1 };
+  const seals = new SqliteSeals(channel.db);
+  channel.db.transaction(() => {
+    if (from < chain.prunedBelow) throw pruned(chain.prunedBelow);
+    writeExport(path, itemsOf({ channel, chain, genesis, seals }, exported));
+  })();
+  return exported;
+}
+
+function* itemsOf(
+  {
+    channel,
+    chain,
+    genesis,
+    seals,
+  }: {
+    readonly channel: SqliteChannel;
+    readonly chain: SqliteChain;
+    readonly genesis: ChannelGenesis;
+    readonly seals: SqliteSeals;
+  },
+  exported: { readonly from: number; to: number },
+): Generator<ExportItem> {
+  const { id } = genesis.identity;
+  yield { type: "header", channel: id, from: exported.from };
+  const opening = channel.transaction(0);
+  if (opening !== undefined) yield { type: "opening", transaction: encodeTransaction(opening) };
+  for (;;) {
+    const answer = chain.finalBlocks(exported.to + 1);
+    if (answer === undefined) break;
+    yield { type: "message", payload: encodeMessage(answer) };
+    exported.to += answer.blocks.length;
+  }
+  const sealed = seals.newest();
+  if (sealed === undefined) return;
+  const { epoch, size } = sealed.point;
+  yield {
+    type: "message",
+    payload: encodeMessage({ type: "sealed", epoch, size, seals: sealed.seals }),
+  };
+}
+
+/**
+ * Takes the blocks of a file as if a peer had sent them: the certificate, then the headers that lead to its
+ * block, then the bodies by execution. What is there already is passed over.
+ *
+ * @returns the height of the newest final block afterwards.
+ * @throws OperationalError EXPORT_OTHER_CHANNEL, EXPORT_REFUSED (a block is not final, or one before it is
+ *   missing here), EXPORT_MALFORMED, EXPORT_OTHER_VERSION, FILE_UNREADABLE.
+ */
+export async function importLedger(ledger: ReplicatedLedger, path: string): Promise<number> {
+  for (const item of readExport(path)) {
+    if (item.type === "header" && !equal(item.channel, ledger.channel.id))
+      throw otherChannel(path, ledger);
+    if (item.type !== "message") continue;
+    const message = parseMessage(item.payload);
+    if (!message.ok) throw refused(path, ledger, message.fault.code);
+    const { value } = message;
+    if (value.type === "sealed") {
+      await ledger.takeFromFile(item.payload);
+      continue;
+    }
+    if (value.type !== "final-blocks") throw refused(path, ledger, value.type);
+    const last = value.blocks.at(-1)?.header.height ?? 0;
+    if (last <= ledger.height) continue;
+    await ledger.takeFromFile(item.payload);
+    if (ledger.height < last) throw refused(path, ledger, `block ${last}`);
+  }
+  return ledger.height;
+}
+
+/** The channel-open transaction of a file, to create the channel's database with. */
+export function openingOf(path: string): Uint8Array | undefined {
+  for (const item of readExport(path)) if (item.type === "opening") return item.transaction;
+  return undefined;
+}
+
+function pruned(below: number): OperationalError {
+  return new OperationalError(
+    "EXPORT_PRUNED",
+    `Blocks below ${below} were pruned here: export from there on, or at a node that has them.`,
+    { details: { below } },
+  );
+}
+
+function otherChannel(path: string, { channel }: ReplicatedLedger): OperationalError {
+  return new OperationalError(
+    "EXPORT_OTHER_CHANNEL",
+    `${path} is of another channel than ${channel.origin}.`,
+  );
+}
+
+function refused(path: string, { height }: ReplicatedLedger, what: string): OperationalError {
+  return new OperationalError(
+    "EXPORT_REFUSED",
+    `${path} does not go on from block ${height}, the newest here: ${what} was refused. Export at an ` +
+      `honest node again, from block ${height + 1} or earlier.`,
+    { details: { height } },
+  );
+}
