@@ -12,6 +12,7 @@ import { loadValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import type { Command } from "commander";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
+import { doubtVotes } from "./consortium/doubt-votes.ts";
 import { restoredMarker } from "./lane/sqlite-lane.ts";
 import { openCa, sitePaths } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
@@ -35,7 +36,8 @@ export function addRestoreCommand(
 /**
  * The lane never grows from a copy: the next start opens its next incarnation and asks the agents for
  * what is missing. With one validator nobody else knows what an old ledger had already sealed, so a
- * restored one would sign a second history: the channel is opened anew, naming the old one.
+ * restored one would sign a second history: the channel is opened anew, naming the old one. With several
+ * validators the others know, and this one asks them before it signs again.
  */
 async function restore(
   config: GatewayConfig,
@@ -49,6 +51,14 @@ async function restore(
   try {
     writeFileDurable(restoredMarker(paths.lane), utf8("restored\n"), 0o600);
     process.stderr.write("the next start opens a new incarnation of the lane\n");
+    const others = doubtVotes(paths);
+    if (others !== undefined) {
+      process.stderr.write(
+        `this validator signs nothing until ${others} others have told it what it had signed: ` +
+          "have them up before you start it\n",
+      );
+      return;
+    }
     if (options.ledger !== true) return;
     const clock = new SystemClock();
     const ca = await openCa(config, clock.now());

@@ -48,21 +48,22 @@ export async function openConsortiumLedger(
       },
     },
   );
-  const node = LedgerNode.open({
-    votesPath: paths.votes,
-    crypto: nodeCrypto,
-    clock,
-    network: peers,
-  });
-  parts.node = node;
-  const ledger = await node.openLedger({
-    path: paths.ledger,
-    validatorKey: site.validatorKey,
-    self: config.gateway,
-    parameters: { ...lanParameters, deltaMs: config.ledger.delta },
-    openChannel: async () => opening.value,
-  });
-  parts.ledger = ledger;
+  try {
+    const network = peers;
+    parts.node = LedgerNode.open({ votesPath: paths.votes, crypto: nodeCrypto, clock, network });
+    parts.ledger = await parts.node.openLedger({
+      path: paths.ledger,
+      validatorKey: site.validatorKey,
+      self: config.gateway,
+      parameters: { ...lanParameters, deltaMs: config.ledger.delta },
+      openChannel: async () => opening.value,
+    });
+  } catch (error) {
+    await peers.close();
+    await parts.node?.close();
+    throw error;
+  }
+  const { node, ledger } = parts;
   const close = async () => {
     await peers.close();
     await node.close();

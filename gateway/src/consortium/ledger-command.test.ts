@@ -1,9 +1,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseDigest } from "@tamga/ledger-core/base/bytes";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { SqliteVoteStore } from "@tamga/ledger-core/ledger/sqlite-vote-store";
 import { Command } from "commander";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { unwrap } from "../../../test/support/unwrap.ts";
 import { sitePaths } from "../site/site.ts";
+import { doubtVotes } from "./doubt-votes.ts";
 import { addLedgerCommand } from "./ledger-command.ts";
 import { encodeMember, memberFileBytesMax, parseMember } from "./member-file.ts";
 
@@ -108,4 +113,35 @@ test("reads a member file strictly", async () => {
     expect(() => parseMember(JSON.stringify(value), "a.json")).toThrow(/no member file/);
   expect(() => parseMember("{", "a.json")).toThrow("it is not JSON");
   expect(() => parseMember(" ".repeat(memberFileBytesMax + 1), "a.json")).toThrow("too long");
+});
+
+test("a restore makes a validator of several doubt its votes, also where they are gone", async () => {
+  const configs = ["a", "b", "c", "d"].map((name) => node(name, `org-${name}`));
+  const members: string[] = [];
+  for (const [at, config] of configs.entries()) members.push(await memberOf(config, `m${at}`));
+  const channel = file("channel.tamga");
+  const [first = ""] = configs;
+  await ledger(first, "init", "--out", channel, "--member", ...members);
+  const paths = sitePaths(file("a"));
+  expect(doubtVotes(paths)).toBeUndefined();
+  await ledger(first, "join", "--channel", channel);
+  const trust: { channelId: string } = JSON.parse(readFileSync(paths.trust, "utf8"));
+  const id = unwrap(parseDigest(new Uint8Array(Buffer.from(trust.channelId, "hex"))));
+  const isDoubted = () => {
+    const votes = SqliteVoteStore.open(paths.votes, nodeCrypto);
+    const { amnesia } = votes.load(id);
+    votes.close();
+    return amnesia;
+  };
+  expect(doubtVotes(paths)).toBe(3);
+  expect(isDoubted()).toBe(true);
+  rmSync(paths.votes);
+  const votes = SqliteVoteStore.open(paths.votes, nodeCrypto);
+  votes.begin(id, { amnesia: false });
+  votes.close();
+  expect(isDoubted()).toBe(false);
+  expect(doubtVotes(paths)).toBe(3);
+  expect(isDoubted()).toBe(true);
+  writeFileSync(paths.channel, "");
+  expect(() => doubtVotes(paths)).toThrow(/put it back from a backup/);
 });

@@ -76,7 +76,7 @@ async function join(
   );
 }
 
-/** The genesis is written before anything depends on it; it is never replaced. */
+/** Written before anything depends on it, and never again once a ledger stands on it. */
 function take(config: GatewayConfig, member: Member, file: string): void {
   const paths = sitePaths(config.data_dir);
   const bytes = readGiven(file);

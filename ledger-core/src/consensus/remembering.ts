@@ -7,13 +7,16 @@ import type { ReplicaCore } from "./replica-core.ts";
 import type { SignedVote } from "./vote.ts";
 import { voteBytes } from "./vote.ts";
 
-/** Sets the durable flag; from here on nothing is signed. */
+/** Sets the durable flag; from here on nothing is signed, and only answers to a new question count. */
 export function loseMemory<State>(core: ReplicaCore<State>): void {
   if (core.book.amnesia || core.self === undefined) return;
+  core.amnesia.ask(core.ports.crypto.sha256(core.amnesia.question).slice(0, questionBytes));
   core.out.write(core.book.setAmnesia(true));
   core.out.emit({ type: "amnesia", state: "found" });
   core.statusAt = core.now;
 }
+
+const questionBytes = 8;
 
 /** Every vote of a validator that is held here, the newest views first. */
 export function votesHeldOf<State>(core: ReplicaCore<State>, voter: number): readonly SignedVote[] {
@@ -28,7 +31,12 @@ export function votesHeldOf<State>(core: ReplicaCore<State>, voter: number): rea
 export function receiveAnswer<State>(core: ReplicaCore<State>, from: number, status: Status): void {
   const { book, amnesia, set, ports, config } = core;
   const { answer, entry, final, epoch } = status;
-  if (!book.amnesia || answer === undefined || epoch !== set.epoch) return;
+  if (answer === undefined || epoch !== set.epoch) return;
+  if (!book.amnesia) {
+    // Also an answer that comes late may hold a vote of ours that the rows lack.
+    if (answer.votes.some((vote) => isOwnAndForgotten(core, vote))) loseMemory(core);
+    return;
+  }
   if (!equal(answer.question, amnesia.question)) return;
   let highest = core.history.baseView + 1;
   // Both certificates were taken in before: what is held here was verified.
@@ -49,4 +57,14 @@ export function receiveAnswer<State>(core: ReplicaCore<State>, from: number, sta
   if (upTo === undefined) return;
   core.out.write({ type: "floor", floor: book.raiseFloor(upTo) }, book.setAmnesia(false));
   core.out.emit({ type: "amnesia", state: "cleared" });
+}
+
+/** Signed by us above the floor, and in no row: somebody else's word for it is our own signature. */
+function isOwnAndForgotten<State>(core: ReplicaCore<State>, vote: SignedVote): boolean {
+  const { book, set, ports, config, self } = core;
+  const { ballot, voter, signature } = vote;
+  if (self === undefined || voter !== self) return false;
+  if (book.isBelowFloor(ballot.view) || book.has(ballot)) return false;
+  const domain = { channel: config.channel, epoch: set.epoch };
+  return ports.crypto.verify(set.keyOf(self), voteBytes(domain, ballot), signature);
 }
