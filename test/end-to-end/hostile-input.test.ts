@@ -1,7 +1,7 @@
 /** Statements that no honest device sends: each answered by its code, an honest device served all along. */
 
 import { randomBytes } from "node:crypto";
-import { toHex } from "@tamga/ledger-core/base/bytes";
+import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { RejectionClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { bodyBytesMax, messageBytesMax } from "@tamga/ledger-core/wire/limits";
@@ -95,14 +95,17 @@ const forgeries: readonly (readonly [string, string, () => Made | Promise<Made>]
   [
     "a body that is no list of readings",
     "BODY_MALFORMED",
-    () => mallory.stream().bundle(2, { body: compress(new Uint8Array(randomBytes(64))) }),
+    () =>
+      mallory
+        .stream()
+        .bundle(2, { body: compress(utf8("a text, of which no byte begins a list of readings")) }),
   ],
   [
     "a body that is not brotli",
     "BODY_ENCODING_BAD",
     () =>
       mallory.stream().bundle(1, {
-        body: { encoding: "brotli", length: 64, bytes: new Uint8Array(randomBytes(64)) },
+        body: { encoding: "brotli", length: 64, bytes: new Uint8Array(64).fill(0xff) },
       }),
   ],
   [
@@ -119,7 +122,7 @@ const forgeries: readonly (readonly [string, string, () => Made | Promise<Made>]
 
 /** What cannot be read as a statement is named by the digest of its bytes. */
 const garbage: readonly (readonly [string, string, () => Promise<Unreadable> | Unreadable])[] = [
-  ["random bytes", "CBOR_MALFORMED", () => message(new Uint8Array(randomBytes(300)))],
+  ["bytes that are no CBOR", "CBOR_MALFORMED", () => message(new Uint8Array(300).fill(0xff))],
   ["nothing at all", "CBOR_MALFORMED", () => message(new Uint8Array(0))],
   [
     "a truncated message",
@@ -256,9 +259,12 @@ describe("a statement that comes again", () => {
 describe("the quarantine", () => {
   test("keeps digest and count once a device has used up its bytes", async () => {
     const before = (await site.status()).lane;
-    const messages = Array.from({ length: 20 }, () =>
-      message(new Uint8Array(randomBytes(messageBytesMax))),
-    );
+    const messages = Array.from({ length: 20 }, () => {
+      const bytes = new Uint8Array(randomBytes(messageBytesMax));
+      // No CBOR begins so; what follows makes each another one.
+      bytes[0] = 0xff;
+      return message(bytes);
+    });
     for (const one of messages) expect((await rejectionOf(one)).code).toBe("CBOR_MALFORMED");
     const { lane } = await site.status();
     expect(lane.refused).toBe(before.refused + messages.length);
