@@ -12,8 +12,8 @@ export function loseMemory<State>(core: ReplicaCore<State>): void {
   if (core.book.amnesia || core.self === undefined) return;
   core.amnesia.ask(core.ports.crypto.sha256(core.amnesia.question).slice(0, questionBytes));
   core.out.write(core.book.setAmnesia(true));
+  // It is asked with the next keep-alive: two that run with one key would find each other without a rest.
   core.out.emit({ type: "amnesia", state: "found" });
-  core.statusAt = core.now;
 }
 
 const questionBytes = 8;
