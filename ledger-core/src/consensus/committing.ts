@@ -123,13 +123,13 @@ function settleRefusals<State>(core: ReplicaCore<State>): void {
   const earlier = new Set(suspects);
   suspects.clear();
   for (const transaction of [...pool.values()]) {
-    const { id } = transaction;
+    const { id, bytes } = transaction;
     if (!earlier.has(id)) {
       suspects.add(id);
       continue;
     }
     const { refused, known } = ports.application.build(state, content, [transaction], limits);
-    for (const { fault } of refused) core.out.emit({ type: "refused", id, fault });
+    for (const { fault } of refused) core.out.emit({ type: "refused", id, bytes, fault });
     if (refused.length > 0 || known.length > 0) pool.delete(id);
   }
 }

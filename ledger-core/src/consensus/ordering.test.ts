@@ -208,7 +208,12 @@ describe("a transaction", () => {
     const long = `note:${"x".repeat(50)}`;
     lone.submit(long, "note:a");
     expect(lone.all("refused")).toEqual([
-      { type: "refused", id: long, fault: { code: "TRANSACTION_TOO_LONG", limit: 50 } },
+      {
+        type: "refused",
+        id: long,
+        bytes: utf8(long),
+        fault: { code: "TRANSACTION_TOO_LONG", limit: 50 },
+      },
     ]);
     expect(lone.sent("transactions").map(({ transactions }) => transactions)).toEqual([
       [utf8("note:a")],

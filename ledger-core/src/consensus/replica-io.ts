@@ -174,7 +174,12 @@ export type ReplicaEffect<State> =
   /** A quorum's signatures are held. */
   | ({ readonly type: "sealed" } & SealedPoint)
   /** No longer pending, and why: not valid on a final state. */
-  | { readonly type: "refused"; readonly id: string; readonly fault: Fault }
+  | {
+      readonly type: "refused";
+      readonly id: string;
+      readonly bytes: Uint8Array;
+      readonly fault: Fault;
+    }
   | { readonly type: "equivocation"; readonly proof: EquivocationProof }
   /** The boundary is final: the next epoch's replica may start from it. */
   | { readonly type: "epoch-ended"; readonly next: NextEpoch; readonly tip: FinalTip<State> }

@@ -159,7 +159,7 @@ export class Replica<State> {
       const limit = Math.min(transactionBytesMax, this.#core.config.parameters.blockBytesMax);
       if (transaction.bytes.length > limit) {
         const fault = { code: "TRANSACTION_TOO_LONG", limit };
-        this.#core.out.emit({ type: "refused", id: transaction.id, fault });
+        this.#core.out.emit({ type: "refused", ...transaction, fault });
         continue;
       }
       if (ports.application.isOrdered(tree.tip.state, transaction.id)) continue;

@@ -9,14 +9,19 @@ import { allSealed, LedgerConsortium } from "../../../test/support/ledger-consor
 import type { TestGateway } from "../../../test/support/ledger-site.ts";
 import { LedgerSite } from "../../../test/support/ledger-site.ts";
 import { soon } from "../../../test/support/soon.ts";
+import { unwrap } from "../../../test/support/unwrap.ts";
 import { present } from "../base/assert.ts";
+import { toHex } from "../base/bytes.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { SystemClock } from "../daemon/system-clock.ts";
 import { verifyConsistency } from "../log/consistency-proof.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
+import { parseStatement } from "../wire/statement.ts";
 import type { Transaction } from "../wire/transaction.ts";
+import { encodeTransaction } from "../wire/transaction.ts";
 import type { Ledger } from "./ledger.ts";
 import { LedgerNode } from "./ledger-node.ts";
+import { statementIdentity } from "./sqlite-channel.ts";
 import { loadOrCreateValidatorKey } from "./validator-key.ts";
 
 const { signal } = new AbortController();
@@ -45,6 +50,11 @@ function meddle(path: string, sql: string): void {
   const db = new SqliteDatabase(path);
   db.exec(sql);
   db.close();
+}
+
+/** What the engine knows a transaction by. */
+function identityIn({ statement }: Transaction): string {
+  return toHex(statementIdentity(nodeCrypto, unwrap(parseStatement(statement))));
 }
 
 const codeOf = (code: string) => expect.objectContaining({ code });
@@ -102,6 +112,32 @@ describe("four nodes", () => {
     expect(back.lane(gateway.name)?.head).toEqual(gateway.lane.head());
     await order(back, nextHead(back, gateway));
     await isLevel(0, 8);
+  });
+
+  it("freeze a lane at every one of them, whoever refused the head, by one proof in the log", async () => {
+    await openAll();
+    const ledger = consortium.ledgerOf(0);
+    const revocations = ledger.revocations().head;
+    const other = (gateway: TestGateway) => {
+      const { size } = gateway.lane.head();
+      const head = { size, root: nodeCrypto.sha256(gateway.kid) };
+      return gateway.sayHead({ head, revocations });
+    };
+    const [a, b] = [consortium.site.gateway("a"), consortium.site.gateway("b")];
+    for (const gateway of [a, b]) await order(ledger, gateway.open(ledger.channel.id));
+    await order(ledger, nextHead(ledger, a));
+    // Of a, a head beside the last head; of b, one beside its lane-open, which a hostile node spreads.
+    const refused = await consortium.ledgerOf(1).submit(other(a), { signal });
+    expect(refused).toMatchObject({ ok: false, fault: { code: "LANE_HEAD_INCONSISTENT" } });
+    const hostile = other(b);
+    const bytes = encodeTransaction(hostile);
+    consortium.ledgerOf(2).shell.submit([{ id: identityIn(hostile), bytes }]);
+    for (const index of consortium.members.keys())
+      await vi.waitFor(() => {
+        const each = consortium.ledgerOf(index);
+        expect([a, b].map(({ name }) => each.lane(name)?.frozen)).toEqual([true, true]);
+        expect(each.status()).toMatchObject({ size: 6, sealedSize: 6, frozenLanes: 2 });
+      }, soon);
   });
 
   it("order nothing with two of them away, and go on when one is back", async () => {

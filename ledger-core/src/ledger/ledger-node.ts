@@ -99,7 +99,7 @@ export class LedgerNode {
       this.#begin(store, genesis, opening !== undefined);
       if (opening !== undefined) create(database, genesis, opening);
       store.promiseFirst();
-      ledger = this.#run({ database, store, genesis, self });
+      ledger = this.#run({ database, store, genesis, self, key: options.validatorKey });
       await ledger.start();
       return ledger;
     } catch (error) {
@@ -131,7 +131,7 @@ export class LedgerNode {
   #run(
     parts: Pick<
       ConstructorParameters<typeof ReplicatedLedger>[0],
-      "database" | "store" | "genesis" | "self"
+      "database" | "store" | "genesis" | "self" | "key"
     >,
   ): ReplicatedLedger {
     const { clock, network, stopped } = this.#options;

@@ -6,7 +6,6 @@
 import type { Digest } from "../base/bytes.ts";
 import { toHex } from "../base/bytes.ts";
 import { err, ok } from "../base/result.ts";
-import type { EngineEffect } from "../consensus/engine-io.ts";
 import { transactionBytesMax } from "../consensus/limits.ts";
 import type { ReplicaStatus } from "../consensus/replica.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
@@ -18,10 +17,10 @@ import { encodeTransaction } from "../wire/transaction.ts";
 import type { ChannelGenesis, ChannelIdentity } from "./channel-genesis.ts";
 import { describeLedger } from "./describe-ledger.ts";
 import { EngineShell } from "./engine-shell.ts";
-import { judgeTransaction } from "./judge-transaction.ts";
 import type { Ledger, LedgerStatus, OrderedLane, SealedCheckpoint } from "./ledger.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { blockWaitMs, submissionsPendingMax, transactionsPerBlockMax } from "./limits.ts";
+import { Refusals } from "./refusals.ts";
 import type { RevocationList } from "./revocation-tree.ts";
 import { RevocationTree } from "./revocation-tree.ts";
 import { SealFeed } from "./seal-feed.ts";
@@ -31,11 +30,14 @@ import { statementIdentity } from "./sqlite-channel.ts";
 import type { SqliteLedgerStore } from "./sqlite-ledger-store.ts";
 import type { Submission, SubmitResult } from "./submissions.ts";
 import { Submissions } from "./submissions.ts";
+import type { ValidatorKey } from "./validator-key.ts";
 
 export type ReplicatedLedgerParts = Omit<EngineShellOptions<LedgerState>, "deliver" | "store"> & {
   readonly database: SqliteChannel;
   readonly store: SqliteLedgerStore;
   readonly genesis: ChannelGenesis;
+  /** Own key, also for what the ledger itself has to state. */
+  readonly key: ValidatorKey;
   /** Called once, at the end of `close`. */
   readonly closed: () => void;
   /** The channel stopped for good: what it could not do and nobody was waiting for. */
@@ -49,6 +51,7 @@ export class ReplicatedLedger implements Ledger {
   readonly #parts: ReplicatedLedgerParts;
   readonly #submissions = new Submissions(submissionsPendingMax);
   readonly #feed = new SealFeed();
+  readonly #refusals: Refusals;
   readonly #firstSeal = Promise.withResolvers<void>();
   #gathered: Submission[] = [];
   #gathering = false;
@@ -57,11 +60,25 @@ export class ReplicatedLedger implements Ledger {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(parts: ReplicatedLedgerParts) {
-    const { genesis, channel, self, store, loop, network, clock, nonce } = parts;
+    const { genesis, channel, self, key, store, loop, network, clock, nonce, database } = parts;
     this.channel = genesis.identity;
     this.trustPolicy = genesis.policy;
     this.#parts = parts;
     const deliver = (delivery: Delivery<LedgerState>) => this.#deliver(delivery);
+    this.#refusals = new Refusals({
+      database,
+      store,
+      clock,
+      channel: genesis.identity.channel,
+      submissions: this.#submissions,
+      reporter: {
+        name: self,
+        publicKey: { algorithm: "EdDSA", point: key.publicKey },
+        sign: (bytes) => key.sign(bytes),
+      },
+      submit: (transaction) => this.#submit(transaction, { signal: never, isOwn: true }),
+      again: (id) => this.#handOver(id),
+    });
     this.shell = new EngineShell({ channel, self, store, loop, network, clock, nonce, deliver });
   }
 
@@ -77,32 +94,11 @@ export class ReplicatedLedger implements Ledger {
     await this.#firstSeal.promise;
   }
 
-  async submit(
+  submit(
     transaction: Transaction,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<SubmitResult> {
-    signal.throwIfAborted();
-    if (this.#closed) return err({ code: "LEDGER_CLOSED" });
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#pausedBy !== undefined)
-      return err({ code: "LEDGER_UNAVAILABLE", cause: this.#pausedBy });
-    const statement = parseStatement(transaction.statement);
-    if (!statement.ok) return statement;
-    const { database, store } = this.#parts;
-    const identity = statementIdentity(database.crypto, statement.value);
-    const index = database.indexOf(identity);
-    if (index !== undefined && index < (store.sealed?.size ?? 0n)) return ok({ index });
-    const bytes = encodeTransaction(transaction);
-    if (bytes.length > transactionBytesMax)
-      return err({ code: "FIELD_TOO_LONG", field: "transaction" });
-    const id = toHex(identity);
-    const isNew = this.#submissions.find(id) === undefined;
-    const of = { id, bytes, transaction, statement: statement.value };
-    const outcome = this.#submissions.add(of, { signal });
-    const submission = this.#submissions.find(id);
-    if (index !== undefined) this.#submissions.ordered(id, index);
-    else if (isNew && submission !== undefined) this.#handOver(submission);
-    return outcome;
+    return this.#submit(transaction, { signal, isOwn: false });
   }
 
   sealed(): SealedCheckpoint | undefined {
@@ -187,8 +183,37 @@ export class ReplicatedLedger implements Ledger {
     this.#parts.closed();
   }
 
+  async #submit(
+    transaction: Transaction,
+    { signal, isOwn }: { readonly signal: AbortSignal; readonly isOwn: boolean },
+  ): Promise<SubmitResult> {
+    signal.throwIfAborted();
+    if (this.#closed) return err({ code: "LEDGER_CLOSED" });
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#pausedBy !== undefined)
+      return err({ code: "LEDGER_UNAVAILABLE", cause: this.#pausedBy });
+    const statement = parseStatement(transaction.statement);
+    if (!statement.ok) return statement;
+    const { database, store } = this.#parts;
+    const identity = statementIdentity(database.crypto, statement.value);
+    const index = database.indexOf(identity);
+    if (index !== undefined && index < (store.sealed?.size ?? 0n)) return ok({ index });
+    const bytes = encodeTransaction(transaction);
+    if (bytes.length > transactionBytesMax)
+      return err({ code: "FIELD_TOO_LONG", field: "transaction" });
+    const id = toHex(identity);
+    const isNew = this.#submissions.find(id) === undefined;
+    const of = { id, bytes, transaction, statement: statement.value };
+    const outcome = this.#submissions.add(of, { signal, isOwn });
+    if (index !== undefined) this.#submissions.ordered(id, index);
+    else if (isNew) this.#handOver(id);
+    return outcome;
+  }
+
   /** Gives what was submitted to the engine, after a moment for company. */
-  #handOver(submission: Submission): void {
+  #handOver(id: string): void {
+    const submission = this.#submissions.find(id);
+    if (submission === undefined) return;
     this.#gathered.push(submission);
     if (this.#gathered.length >= transactionsPerBlockMax) this.#flush();
     if (this.#gathering) return;
@@ -228,7 +253,7 @@ export class ReplicatedLedger implements Ledger {
         return;
       }
       case "refused":
-        this.#refuse(delivery);
+        this.#refusals.refuse(delivery);
         return;
       case "paused":
         this.#pausedBy = delivery.cause;
@@ -246,19 +271,6 @@ export class ReplicatedLedger implements Ledger {
       case "epoch-started":
         return;
     }
-  }
-
-  /** The engine said that it is not valid; why, is said on the state that is final now. */
-  #refuse({ id }: Extract<EngineEffect<LedgerState>, { readonly type: "refused" }>): void {
-    const submission = this.#submissions.find(id);
-    if (submission === undefined || submission.index !== undefined) return;
-    const { transaction, statement } = submission;
-    const { state } = this.#parts.store;
-    const { time } = this.#parts.store;
-    const index = BigInt(state.log.size);
-    const judged = judgeTransaction(state.channel, statement, { transaction, time, index });
-    if (judged.ok) this.#handOver(submission);
-    else this.#submissions.settle(submission, judged);
   }
 
   #stop(error: unknown): void {

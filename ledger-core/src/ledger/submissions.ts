@@ -52,14 +52,16 @@ export class Submissions {
   }
 
   /**
+   * @param isOwn the ledger's own statement about one that waits: there are no more of them than of those,
+   *   and it has no bound of its own.
    * @returns the outcome; an abort rejects with its reason, and the transaction may still be ordered.
    *   Faults: LEDGER_BUSY, and what the ledger settles with.
    */
   add(
     of: Omit<Submission, "index" | "waiters">,
-    { signal }: { readonly signal: AbortSignal },
+    { signal, isOwn = false }: { readonly signal: AbortSignal; readonly isOwn?: boolean },
   ): Promise<SubmitResult> {
-    if (this.#count >= this.#max)
+    if (this.#count >= this.#max && !isOwn)
       return Promise.resolve(err({ code: "LEDGER_BUSY", limit: this.#max }));
     const submission = this.#waiting.get(of.id) ?? { ...of, index: undefined, waiters: new Set() };
     this.#waiting.set(of.id, submission);
