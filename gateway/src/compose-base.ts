@@ -33,7 +33,8 @@ export async function openStores(config: GatewayConfig, clock: Clock) {
   ensureDir(config.data_dir, 0o700);
   const lock = lockDataDir(config.data_dir);
   const site = await openSite(config, clock.now());
-  const { ledger, peers, close: closeLedger } = await openSiteLedger(config, site, clock);
+  const opened = await openSiteLedger(config, site, clock);
+  const { ledger, peers, consensus, close: closeLedger } = opened;
   const registry = new DeviceRegistry(paths.registry);
   const { consortium, channel, gateway } = config;
   const lane = SqliteLane.open({
@@ -44,7 +45,7 @@ export async function openStores(config: GatewayConfig, clock: Clock) {
     identity: { consortium, channel, gateway, channelId: ledger.channel.id },
     lastOrdered: ledger.lane(gateway),
   });
-  return { paths, site, lock, ledger, peers, closeLedger, registry, lane };
+  return { paths, site, lock, ledger, peers, consensus, closeLedger, registry, lane };
 }
 
 /** Read at each request: the port is known once the broker listens. */

@@ -12,6 +12,7 @@ import { readStatus } from "./api/status.ts";
 import { addTileRoutes } from "./api/tiles.ts";
 import type { Base } from "./compose-base.ts";
 import { siteFacts } from "./compose-base.ts";
+import { reportRunning } from "./consortium/ledger-report.ts";
 import type { MqttBroker } from "./ingest/mqtt-broker.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
 
@@ -36,6 +37,7 @@ export function composeHttp(
       trustDigest: groupedHex(digest),
       lane,
       ledger,
+      consensus: (now) => consensusReport(base, now),
       registry,
       metrics,
       isOnline: (device) => broker.isOnline(device),
@@ -71,5 +73,17 @@ export function composeHttp(
       const logs = () => servedLogs(nodeCrypto, { ledger, lane, kid });
       addTileRoutes(server, { crypto: nodeCrypto, logs });
     },
+  });
+}
+
+function consensusReport({ ledger, consensus, peers }: Base, now: number) {
+  if (consensus === undefined) return undefined;
+  return reportRunning({
+    ledger,
+    sight: consensus.sight(),
+    peers: peers?.peers() ?? [],
+    strangers: peers?.strangers() ?? new Map(),
+    membersPending: consensus.governance.pending !== undefined,
+    now,
   });
 }

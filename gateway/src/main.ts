@@ -2,7 +2,6 @@
 /** tamga-gateway: run it, decide about devices, fetch receipts, look at its state. */
 
 import { writeFileSync } from "node:fs";
-import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
 import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { createLogger } from "@tamga/ledger-core/daemon/logger";
@@ -11,14 +10,13 @@ import { runServices } from "@tamga/ledger-core/daemon/service";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { watchdogServices } from "@tamga/ledger-core/daemon/watchdog-service";
 import { Command, CommanderError } from "commander";
+import { askGateway } from "./ask-gateway.ts";
 import { composeGateway } from "./compose.ts";
 import { readGatewayConfig } from "./config.ts";
 import { addLedgerCommand } from "./consortium/ledger-command.ts";
 import { addDevicesCommand } from "./devices-command.ts";
 import { addDoctorCommand } from "./doctor-command.ts";
 import { addRestoreCommand } from "./restore-command.ts";
-import { readAddress } from "./site/address.ts";
-import { sitePaths } from "./site/site.ts";
 
 type Where = { config?: string; data?: string };
 
@@ -47,7 +45,9 @@ async function main(): Promise<ExitCode> {
     .description("what the running gateway says of itself")
     .option("--json", "as one JSON object")
     .action(async (options: { json?: boolean }) => {
-      const status: unknown = await (await ask(where(), "/status.json")).json();
+      const status: unknown = await (
+        await askGateway(readGatewayConfig(where()), "/status.json")
+      ).json();
       const text = options.json === true ? JSON.stringify(status) : JSON.stringify(status, null, 2);
       process.stdout.write(`${text}\n`);
     });
@@ -60,7 +60,7 @@ async function main(): Promise<ExitCode> {
     .requiredOption("--out <file>")
     .action(async (at: { device: string; incarnation: string; sequence: string; out: string }) => {
       const path = `/receipts/${at.device}/${at.incarnation}/${at.sequence}`;
-      const answer = await ask(where(), path);
+      const answer = await askGateway(readGatewayConfig(where()), path);
       writeFileSync(at.out, new Uint8Array(await answer.arrayBuffer()));
       process.stdout.write(`${at.out}\n`);
     });
@@ -90,23 +90,6 @@ async function run(where: Where): Promise<ExitCode> {
     onReady: () => systemd.ready(),
     onStopping: () => systemd.stopping(),
   });
-}
-
-/** Asks the running gateway over its own HTTP. */
-async function ask(where: Where, path: string): Promise<Response> {
-  const config = readGatewayConfig(where);
-  const address = readAddress(sitePaths(config.data_dir).address);
-  const base = address?.http ?? `http://${config.http.host}:${config.http.port}`;
-  let answer: Response;
-  try {
-    answer = await fetch(`${base}${path}`, { signal: AbortSignal.timeout(10_000) });
-  } catch (cause) {
-    const sentence = `No gateway answers at ${base}: start it, or name its directory with --data.`;
-    throw new OperationalError("GATEWAY_UNREACHABLE", sentence, { cause });
-  }
-  if (answer.ok) return answer;
-  const code = /"code":"([A-Z0-9_]+)"/.exec(await answer.text())?.[1] ?? "GATEWAY_REFUSED";
-  throw new OperationalError(code, `The gateway refused ${path}.`);
 }
 
 await runMain(main);

@@ -1,5 +1,6 @@
 /** One page without a script, from the JSON of `status --json` and nothing else. */
 
+import type { LedgerReport } from "../consortium/ledger-report.ts";
 import type { GatewayStatus } from "./status.ts";
 
 export function renderStatusPage(status: GatewayStatus): string {
@@ -41,7 +42,7 @@ ${table(
   ["fact", "value"],
   Object.entries(ledger).map(([name, value]) => [name, String(value)]),
 )}
-<h2>Refused since the start</h2>
+${status.consensus === undefined ? "" : consensusSection(status.consensus)}<h2>Refused since the start</h2>
 ${table(
   ["code", "times"],
   Object.entries(refusals).map(([code, times]) => [code, String(times)]),
@@ -50,6 +51,27 @@ ${table(
 <p>Compare this digest of the trust policy with the one that your partner reads out: <code>${escapeHtml(status.trustDigest)}</code></p>
 <p>Bodies are kept in ${status.bodyCopies} copy: what survives the loss of this disk is what the agents still hold.</p>
 </html>
+`;
+}
+
+function consensusSection(report: LedgerReport): string {
+  const { quorum, epoch, view, finalHeight, finalAt, amnesia, halted } = report;
+  const warning = halted ?? (amnesia === true ? "votes are doubted" : undefined);
+  const isThere = quorum.isThere === true ? "there" : "NOT THERE";
+  return `<h2>Validators</h2>
+${warning === undefined ? "" : `<p class="warn">This node signs nothing: ${escapeHtml(warning)}</p>`}
+<p${quorum.isThere === true ? "" : ' class="warn"'}>Quorum ${isThere}: ${quorum.reachable} of ${report.validators.length} reachable, ${quorum.needed} needed. Epoch ${epoch}, view ${view ?? "unknown"}, final block ${finalHeight} of ${escapeHtml(finalAt ?? "never")}.</p>
+${table(
+  ["validator", "organisation", "reachable", "heard", "final block", "link"],
+  report.validators.map((validator) => [
+    validator.name,
+    validator.organisation,
+    validator.isReachable === true ? "yes" : "no",
+    validator.isSelf ? "" : validator.heardMs === null ? "never" : `${validator.heardMs} ms ago`,
+    String(validator.finalHeight ?? ""),
+    validator.link ?? "",
+  ]),
+)}
 `;
 }
 

@@ -2,6 +2,7 @@
 
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger, LedgerStatus } from "@tamga/ledger-core/ledger/ledger";
+import type { LedgerReport } from "../consortium/ledger-report.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
@@ -17,6 +18,8 @@ export type GatewayStatus = {
   /** Of the lane's own connection: journal "wal" and synchronous 2 (FULL) or 3 (EXTRA). */
   readonly durability: ReturnType<SqliteLane["durability"]>;
   readonly ledger: LedgerStatus;
+  /** What `tamga-gateway ledger status` shows; absent where the ledger has no consensus to look at. */
+  readonly consensus?: LedgerReport;
   readonly lane: {
     readonly origin: string;
     readonly incarnations: number;
@@ -46,6 +49,7 @@ export type StatusSources = {
   readonly trustDigest: string;
   readonly lane: SqliteLane;
   readonly ledger: Ledger;
+  readonly consensus: (now: number) => LedgerReport | undefined;
   readonly registry: DeviceRegistry;
   readonly metrics: GatewayMetrics;
   readonly isOnline: (device: Parameters<DeviceRegistry["keysOf"]>[0]) => boolean;
@@ -55,6 +59,7 @@ export type StatusSources = {
 
 export function readStatus(sources: StatusSources): GatewayStatus {
   const { lane, ledger, registry, metrics, clock } = sources;
+  const consensus = sources.consensus(clock.now());
   const { size, orderedSize, devices: _known, ...counts } = lane.status();
   return {
     at: new Date(clock.now()).toISOString(),
@@ -65,6 +70,7 @@ export function readStatus(sources: StatusSources): GatewayStatus {
     bodyCopies: 1,
     durability: lane.durability(),
     ledger: ledger.status(),
+    ...(consensus === undefined ? {} : { consensus }),
     lane: { origin: lane.origin, size: Number(size), orderedSize: Number(orderedSize), ...counts },
     devices: registry.list().map((device) => ({
       device: device.device,

@@ -7,13 +7,13 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import { lanParameters } from "@tamga/ledger-core/ledger/consensus-parameters";
-import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
-import type { PeerNetwork } from "@tamga/ledger-core/ledger/peer-network";
+import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
 import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
 import type { GatewayConfig } from "../config.ts";
 import type { Site } from "../site/site.ts";
 import { sitePaths } from "../site/site.ts";
+import type { SiteLedger } from "../site/site-ledger.ts";
 import { openPeers } from "./open-peers.ts";
 
 /**
@@ -27,7 +27,7 @@ export async function openConsortiumLedger(
     clock,
     channelFile,
   }: { readonly site: Site; readonly clock: Clock; readonly channelFile: string },
-): Promise<{ readonly ledger: Ledger; readonly peers: PeerNetwork; close(): Promise<void> }> {
+): Promise<SiteLedger> {
   const opening = parseTransaction(new Uint8Array(readFileSync(channelFile)));
   const genesis = opening.ok ? judgeGenesis(nodeCrypto, opening.value) : opening;
   if (!opening.ok || !genesis.ok) {
@@ -35,7 +35,7 @@ export async function openConsortiumLedger(
     throw new OperationalError("CHANNEL_FILE_INVALID", sentence);
   }
   const paths = sitePaths(config.data_dir);
-  const parts: { node?: LedgerNode; ledger?: Ledger } = {};
+  const parts: { node?: LedgerNode; ledger?: ReplicatedLedger } = {};
   const peers = await openPeers(
     config,
     { site, clock },
@@ -68,5 +68,5 @@ export async function openConsortiumLedger(
     await peers.close();
     await node.close();
   };
-  return { ledger, peers, close };
+  return { ledger, peers, consensus: ledger, close };
 }

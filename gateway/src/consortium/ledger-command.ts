@@ -20,7 +20,9 @@ import { openSite, sitePaths } from "../site/site.ts";
 import { caSigner } from "../site/site-ledger.ts";
 import type { Member } from "./member-file.ts";
 import { encodeMember, parseMember, shortKey } from "./member-file.ts";
+import { addLedgerMembersCommand } from "./members-command.ts";
 import { judgeChannelFile, openConsortium } from "./open-consortium.ts";
+import { addLedgerStatusCommand } from "./status-command.ts";
 
 type Where = { readonly config?: string; readonly data?: string };
 
@@ -43,6 +45,8 @@ export function addLedgerCommand(program: Command, where: () => Where): void {
     .action((options: { member: string[]; out: string }) =>
       init(readGatewayConfig(where()), options),
     );
+  addLedgerStatusCommand(ledger, where);
+  addLedgerMembersCommand(ledger, where);
 }
 
 /** The member file of a node whose keys are there or made now. */

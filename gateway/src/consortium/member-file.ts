@@ -82,5 +82,10 @@ export function parseMember(text: string, file: string): Member {
 
 /** A key as people read it to each other: the first 16 hexadecimal digits in groups of four. */
 export function shortKey(key: Uint8Array): string {
-  return toHex(key.subarray(0, 8)).replace(/(.{4})(?=.)/g, "$1 ");
+  return shortHex(toHex(key));
+}
+
+/** The same of a key in hexadecimal. */
+export function shortHex(key: string): string {
+  return key.slice(0, 16).replace(/(.{4})(?=.)/g, "$1 ");
 }

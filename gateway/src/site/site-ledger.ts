@@ -10,6 +10,7 @@ import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import type { PeerNetwork } from "@tamga/ledger-core/ledger/peer-network";
+import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
 import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
@@ -26,6 +27,8 @@ export type SiteLedger = {
   readonly ledger: Ledger;
   /** Absent with one validator, which has no peers. */
   readonly peers?: PeerNetwork;
+  /** What can be looked at beside the ledger's own status; absent where another engine orders. */
+  readonly consensus?: Pick<ReplicatedLedger, "sight" | "governance">;
   readonly close: () => Promise<void>;
 };
 

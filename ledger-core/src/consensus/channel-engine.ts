@@ -9,7 +9,7 @@ import type { MonotonicMillis } from "../base/time.ts";
 import type { EngineConfig, EngineEffect, EngineEvent, EngineRecovered } from "./engine-io.ts";
 import type { Message } from "./message.ts";
 import { earliest } from "./patience.ts";
-import type { ReplicaStatus } from "./replica.ts";
+import type { Heard, ReplicaStatus } from "./replica.ts";
 import { Replica } from "./replica.ts";
 import type {
   Moment,
@@ -57,6 +57,11 @@ export class ChannelEngine<State> {
 
   get validators(): ValidatorSet {
     return this.#current.set;
+  }
+
+  /** Of each of those validators, in their order. */
+  get heard(): readonly Heard[] {
+    return this.#current.replica.heard;
   }
 
   /** Takes one event; the effects are to be carried out in their order. */

@@ -4,6 +4,7 @@
  */
 
 import { assertNever } from "../base/assert.ts";
+import type { MonotonicMillis } from "../base/time.ts";
 import { keepAlive, ownStatus } from "./answering.ts";
 import type { PendingTransaction } from "./application.ts";
 import { countVote, keepCertificate } from "./certifying.ts";
@@ -45,6 +46,14 @@ export type ReplicaStatus = {
   readonly halted?: string;
 };
 
+/** What was heard of a validator since the start. */
+export type Heard = {
+  /** By this node's monotonic clock; 0 where it never was. */
+  readonly heardAt: MonotonicMillis;
+  /** As it last said; 0 where it never did. */
+  readonly finalHeight: number;
+};
+
 export class Replica<State> {
   readonly #core: ReplicaCore<State>;
   readonly #recovered: Recovered<State>;
@@ -69,6 +78,11 @@ export class Replica<State> {
       ended,
       ...(halted === undefined ? {} : { halted }),
     };
+  }
+
+  /** Of each validator, in the order of the set; of oneself nothing. */
+  get heard(): readonly Heard[] {
+    return this.#core.peers;
   }
 
   /** Own submissions that are not final, for the next epoch. */

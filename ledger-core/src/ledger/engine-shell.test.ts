@@ -99,6 +99,7 @@ class Channel {
         this.engines++;
         return {
           validators: set,
+          heard: [],
           status: () => engineStatus,
           step: (event) => {
             this.events.push(event);

@@ -68,6 +68,11 @@ export class EngineShell<State> implements TurnTaker {
     return this.#others;
   }
 
+  /** For operators; undefined while there is none. */
+  get engine(): Pick<ShellEngine<State>, "validators" | "heard" | "status"> | undefined {
+    return this.#engine;
+  }
+
   /** Of the engine; undefined while there is none. */
   status(): ReplicaStatus | undefined {
     return this.#engine?.status();

@@ -17,7 +17,10 @@ import { encodeTransaction } from "../wire/transaction.ts";
 import type { ChannelGenesis, ChannelIdentity } from "./channel-genesis.ts";
 import { describeLedger } from "./describe-ledger.ts";
 import { EngineShell } from "./engine-shell.ts";
+import type { Governance } from "./governance.ts";
 import type { Ledger, LedgerStatus, OrderedLane, SealedCheckpoint } from "./ledger.ts";
+import type { LedgerSight } from "./ledger-sight.ts";
+import { sightOf } from "./ledger-sight.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { blockWaitMs, submissionsPendingMax, transactionsPerBlockMax } from "./limits.ts";
 import { Refusals } from "./refusals.ts";
@@ -149,6 +152,27 @@ export class ReplicatedLedger implements Ledger {
   /** Of the engine, for operators; undefined while the disk refuses. */
   consensus(): ReplicaStatus | undefined {
     return this.shell.status();
+  }
+
+  /** Members, epoch and approval policy, after the newest final block. */
+  get governance(): Governance {
+    return this.#parts.store.state.channel.governance;
+  }
+
+  /** What this node sees of its channel's validators now. */
+  sight(): LedgerSight {
+    const { store, self, clock } = this.#parts;
+    const { engine } = this.shell;
+    return sightOf({
+      self,
+      now: clock.monotonic(),
+      silentMsMax: store.parameters.skipMs,
+      finalHeight: store.chain.height,
+      finalAt: store.time,
+      ...(engine === undefined ? {} : { engine }),
+      ...(this.#pausedBy === undefined ? {} : { pausedBy: this.#pausedBy }),
+      hasStopped: this.#failure !== undefined,
+    });
   }
 
   /** Of the newest final block. */

@@ -5,7 +5,7 @@ import type { Identifier } from "../base/identifier.ts";
 import type { MonotonicMillis } from "../base/time.ts";
 import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
 import type { FinalBlocks } from "../consensus/message.ts";
-import type { ReplicaStatus } from "../consensus/replica.ts";
+import type { Heard, ReplicaStatus } from "../consensus/replica.ts";
 import type { Moment, SealPoint } from "../consensus/replica-io.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import type { Clock } from "../daemon/system-clock.ts";
@@ -15,6 +15,7 @@ import type { TurnLoop } from "./turn-loop.ts";
 /** What the shell needs of `ChannelEngine`. */
 export type ShellEngine<State> = {
   readonly validators: ValidatorSet;
+  readonly heard: readonly Heard[];
   status(): ReplicaStatus;
   step(
     event: EngineEvent,

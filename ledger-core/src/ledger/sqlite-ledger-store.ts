@@ -73,6 +73,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     return present(this.#time, "the time of a store that was recovered");
   }
 
+  get parameters(): ReplicaParameters {
+    return this.#options.parameters;
+  }
+
   /** The newest seal that is stored. */
   get sealed(): TimedSeal | undefined {
     return this.#sealed;

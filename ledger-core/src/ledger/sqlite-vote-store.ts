@@ -47,8 +47,20 @@ export class SqliteVoteStore implements VoteStore {
     return new SqliteVoteStore(openDatabase(path, { migrations: voteMigrations }), crypto);
   }
 
+  /** For looking on while a node votes, and nothing else. @throws OperationalError DATABASE_*. */
+  static look(path: string, crypto: Pick<CryptoPort, "sha256">): SqliteVoteStore {
+    const db = openDatabase(path, { migrations: voteMigrations, readonly: true });
+    return new SqliteVoteStore(db, crypto);
+  }
+
   close(): void {
     this.#db.close();
+  }
+
+  /** Whether nothing is signed in a channel until others have answered; undefined where it has no votes. */
+  isDoubted(channel: Digest): boolean | undefined {
+    if (!this.has(channel)) return undefined;
+    return this.#guarded(() => this.#channelRow(channel).amnesia);
   }
 
   has(channel: Digest): boolean {

@@ -1,0 +1,153 @@
+/** Whole gateways of several organisations in this process, over real links on loopback, and their commands. */
+
+import { once } from "node:events";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { composeGateway } from "@tamga/gateway/compose";
+import { readGatewayConfig } from "@tamga/gateway/config";
+import { addLedgerCommand } from "@tamga/gateway/consortium/ledger-command";
+import { present } from "@tamga/ledger-core/base/assert";
+import { silentLogger } from "@tamga/ledger-core/daemon/logger";
+import type { Service } from "@tamga/ledger-core/daemon/service";
+import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { Command } from "commander";
+import { vi } from "vitest";
+
+type Running = {
+  readonly services: readonly Service[];
+  readonly end: AbortController;
+  readonly runs: Promise<unknown>;
+};
+
+const { signal: never } = new AbortController();
+
+export class GatewayConsortium {
+  readonly #directory: string;
+  readonly #ports: ReadonlyMap<string, number>;
+  readonly #running = new Map<string, Running>();
+
+  private constructor(directory: string, ports: ReadonlyMap<string, number>) {
+    this.#directory = directory;
+    this.#ports = ports;
+  }
+
+  /** Configures a node of an organisation of its own for each name; none has a channel yet. */
+  static async create(directory: string, names: readonly string[]): Promise<GatewayConsortium> {
+    const ports = new Map<string, number>();
+    const servers = await Promise.all(names.map(() => listening()));
+    for (const [at, name] of names.entries()) ports.set(name, present(servers[at], "port").port);
+    await Promise.all(servers.map(({ close }) => close()));
+    const consortium = new GatewayConsortium(directory, ports);
+    for (const name of names) consortium.configure(name, names);
+    return consortium;
+  }
+
+  /** Writes a node's configuration, with ways to the nodes that it is told of. */
+  configure(name: string, others: readonly string[]): void {
+    mkdirSync(this.directoryOf(name), { recursive: true });
+    const nodes = others
+      .filter((other) => other !== name)
+      .map((other) => `{ name = "${other}", addresses = ["127.0.0.1:${this.#ports.get(other)}"] }`);
+    const lines = [
+      'consortium = "test"\nchannel = "herd"',
+      `organisation = "org-${name}"\ngateway = "${name}"`,
+      'mqtt = { host = "127.0.0.1", port = 0 }\nhttp = { port = 0 }',
+      "ingest = { verify_threads = 1 }",
+      'ledger = { delta = "200ms" }',
+      `peers = { host = "127.0.0.1", port = ${this.#ports.get(name)}, nodes = [${nodes.join(", ")}] }`,
+    ];
+    writeFileSync(join(this.directoryOf(name), "gateway.toml"), `${lines.join("\n")}\n`);
+  }
+
+  directoryOf(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  path(file: string): string {
+    return join(this.#directory, file);
+  }
+
+  /** Makes the channel of these, and gives every one of them its file. */
+  async open(names: readonly string[]): Promise<void> {
+    for (const name of names) await this.run(name, "join", "--out", this.path(`${name}.json`));
+    const members = names.map((name) => this.path(`${name}.json`));
+    const channel = this.path("channel.tamga");
+    await this.run(present(names[0], "first"), "init", "--out", channel, "--member", ...members);
+    for (const name of names) await this.run(name, "join", "--channel", channel);
+  }
+
+  async start(name: string): Promise<void> {
+    const config = readGatewayConfig({ data: this.directoryOf(name) });
+    const services = composeGateway(config, {
+      clock: new SystemClock(),
+      logger: silentLogger,
+      ready: () => undefined,
+    });
+    for (const service of services) await service.open({ signal: never });
+    const end = new AbortController();
+    const { signal } = end;
+    const runs = Promise.all(
+      services.map((service) => service.run?.({ signal }).catch(() => undefined)),
+    );
+    this.#running.set(name, { services, end, runs });
+  }
+
+  async stop(name: string): Promise<void> {
+    const running = this.#running.get(name);
+    if (running === undefined) return;
+    this.#running.delete(name);
+    running.end.abort();
+    await running.runs;
+    for (const service of running.services) await service.close();
+  }
+
+  /** Ends all that run, and removes what they wrote. */
+  async close(): Promise<void> {
+    for (const name of [...this.#running.keys()]) await this.stop(name);
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  /** Runs `tamga-gateway ledger …` on a node's directory; what it wrote. */
+  async run(name: string, ...args: string[]): Promise<{ out: string; err: string }> {
+    const said = { out: "", err: "" };
+    const spies = [
+      vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+        said.out += String(text);
+        return true;
+      }),
+      vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+        said.err += String(text);
+        return true;
+      }),
+    ];
+    try {
+      const program = new Command().exitOverride();
+      addLedgerCommand(program, () => ({ data: this.directoryOf(name) }));
+      await program.parseAsync(["ledger", ...args], { from: "user" });
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+    return said;
+  }
+
+  /** The object that a command with `--json` gives. */
+  async json(name: string, ...args: string[]): Promise<unknown> {
+    return JSON.parse((await this.run(name, ...args, "--json")).out);
+  }
+}
+
+async function listening(): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address: AddressInfo | string | null = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    port: address.port,
+    close: async () => {
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
