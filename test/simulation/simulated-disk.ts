@@ -176,6 +176,16 @@ export class SimulatedDisk {
     }
     return best;
   }
+
+  /** The final block of a height and those below it, the newest first. */
+  ancestors(height: number): readonly Block[] {
+    const { blocks } = this.channel.durable;
+    const from = Math.max(0, height - servedBlocksMax);
+    return blocks
+      .slice(from, height)
+      .map(({ block }) => block)
+      .reverse();
+  }
 }
 
 function applyVotes(tables: VotesTables, write: VotesWrite): void {

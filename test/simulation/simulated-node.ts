@@ -222,6 +222,11 @@ export class SimulatedNode {
           this.#setting.send(this, [effect.to], { type: "final-blocks", ...answer });
         return;
       }
+      case "serve-ancestors": {
+        const blocks = this.disk.ancestors(effect.height);
+        if (blocks.length > 0) this.#setting.send(this, [effect.to], { type: "blocks", blocks });
+        return;
+      }
       case "sign-seal":
         this.#signSeal(effect.point);
         return;

@@ -149,6 +149,7 @@ export const messagesByType: { readonly [T in Message["type"]]: fc.Arbitrary<Mes
     digests: listOf(digest),
   }),
   "fetch-heights": fc.record({ type: fc.constant("fetch-heights"), from: counter }),
+  "fetch-ancestors": fc.record({ type: fc.constant("fetch-ancestors"), height: counter }),
   "fetch-certificates": fc.record({
     type: fc.constant("fetch-certificates"),
     epoch: counter,

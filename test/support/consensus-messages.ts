@@ -51,6 +51,7 @@ export const messageSamples: Readonly<Record<string, Message>> = {
   "certificate, finalization": { type: "certificate", certificate: finalization },
   "fetch-blocks": { type: "fetch-blocks", epoch: 0, digests: [firstBlock.digest] },
   "fetch-heights": { type: "fetch-heights", from: 1 },
+  "fetch-ancestors": { type: "fetch-ancestors", height: 1 },
   "fetch-certificates": { type: "fetch-certificates", epoch: 0, from: 1, to: 2 },
   blocks: { type: "blocks", blocks: [firstBlock.block] },
   "final-blocks": {

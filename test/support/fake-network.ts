@@ -146,6 +146,11 @@ export class FakeNetwork {
         if (answer !== undefined) this.#send(name, effect.to, answer);
         return;
       }
+      case "serve-ancestors": {
+        const answer = disk.ancestors(effect.height);
+        if (answer !== undefined) this.#send(name, effect.to, answer);
+        return;
+      }
       case "sign-seal": {
         const { epoch, size } = effect.point;
         this.step(name, { type: "seal-signed", epoch, size, payload: sealOf(name, effect.point) });

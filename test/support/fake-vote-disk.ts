@@ -5,7 +5,7 @@ import { toHex } from "@tamga/ledger-core/base/bytes";
 import type { Block } from "@tamga/ledger-core/consensus/block";
 import type { Certificate } from "@tamga/ledger-core/consensus/certificate";
 import type { EngineEffect } from "@tamga/ledger-core/consensus/engine-io";
-import type { FinalBlocks } from "@tamga/ledger-core/consensus/message";
+import type { FinalBlocks, LooseBlocks } from "@tamga/ledger-core/consensus/message";
 import type {
   FinalizedBlock,
   FinalTip,
@@ -32,6 +32,8 @@ export class FakeVoteDisk {
   amnesia = false;
   sealed: SealedPoint | undefined;
   unsealed: SealPoint | undefined;
+  /** Blocks in one answer. */
+  servedMax = Number.POSITIVE_INFINITY;
 
   /** The log of the channel's beginning counts as sealed, so that there is nothing to order yet. */
   constructor(genesis: FinalTip<FakeState>) {
@@ -94,7 +96,14 @@ export class FakeVoteDisk {
     const to = Math.min(...ends);
     const certificate = present(this.finalizations.get(to), "finalization");
     const blocks = this.chain.slice(from - 1, to).map(({ block }) => block);
-    return { type: "final-blocks", blocks, certificate };
+    return { type: "final-blocks", blocks: blocks.slice(-this.servedMax), certificate };
+  }
+
+  /** The final block of a height and those below it, the newest first. */
+  ancestors(height: number): LooseBlocks | undefined {
+    const blocks = this.chain.slice(Math.max(0, height - this.servedMax), height);
+    if (blocks.length === 0) return undefined;
+    return { type: "blocks", blocks: blocks.map(({ block }) => block).reverse() };
   }
 
   #write(write: Extract<Effect, { type: "persist" }>["writes"][number]): void {

@@ -65,4 +65,5 @@ export const messageSamples: readonly Message[] = [
   { type: "sealed", epoch: 0, size: 7n, seals: [{ validator: 3, payload: new Uint8Array(1) }] },
   { type: "transactions", transactions: [new Uint8Array(3)] },
   { type: "equivocation", proof },
+  { type: "fetch-ancestors", height: 9 },
 ];

@@ -326,7 +326,7 @@ describe("what validators exchange and sign", () => {
       ["ballot", [2, 1, 0, new Uint8Array(32)]],
       ["ballot", [1, 1]],
       ["ballot", [4, 1, 0, new Uint8Array(32)]],
-      ["message-type", 14],
+      ["message-type", 15],
       ["boundary", [[], new Uint8Array(32)]],
     ] as const)
       expect(cddl.misfit(rule, value), rule).toBeDefined();

@@ -1,9 +1,10 @@
 /** Keep-alives, and the answers to what peers ask. */
 
 import { equal } from "../base/bytes.ts";
+import type { Block } from "./block.ts";
 import { blockBytes, headerDigest } from "./block.ts";
 import { receiveCertificate } from "./certifying.ts";
-import { answerBytesMax, blocksPerAnswerMax, fetchItemsMax } from "./limits.ts";
+import { answerBytesMax, blocksPerAnswerMax, fetchItemsMax, tailBytesMax } from "./limits.ts";
 import type { Fetch, FinalBlocks, LooseBlocks, Status } from "./message.ts";
 import { receiveAnswer, votesHeldOf } from "./remembering.ts";
 import type { ReplicaCore } from "./replica-core.ts";
@@ -72,6 +73,10 @@ export function receiveFetch<State>(core: ReplicaCore<State>, from: number, fetc
       if (fetch.from >= 1 && fetch.from <= core.tree.tip.height)
         core.out.emit({ type: "serve-heights", to: from, from: fetch.from });
       return;
+    case "fetch-ancestors":
+      if (fetch.height >= 1 && fetch.height <= core.tree.tip.height)
+        core.out.emit({ type: "serve-ancestors", to: from, height: fetch.height });
+      return;
     case "fetch-blocks": {
       let bytes = 0;
       const blocks: LooseBlocks["blocks"][number][] = [];
@@ -97,8 +102,9 @@ export function receiveFetch<State>(core: ReplicaCore<State>, from: number, fetc
   }
 }
 
-/** Blocks that were asked for by digest, and no others. */
+/** Blocks that were asked for by digest, with ancestors of what is final; no others. */
 export function receiveBlocks<State>(core: ReplicaCore<State>, { blocks }: LooseBlocks): void {
+  if (receiveAncestors(core, blocks)) return;
   for (const block of blocks.slice(0, blocksPerAnswerMax)) {
     const digest = headerDigest(core.ports.crypto, block.header);
     const isWanted = [...core.wants.digests.values()].some((wanted) => equal(wanted, digest));
@@ -106,6 +112,35 @@ export function receiveBlocks<State>(core: ReplicaCore<State>, { blocks }: Loose
     core.tree.add(block, { kept: true });
     core.wants.digests.delete(digestKey(digest));
   }
+}
+
+/** @returns whether the first is the one that final blocks wait for; each of the others must be its parent. */
+function receiveAncestors<State>(core: ReplicaCore<State>, blocks: LooseBlocks["blocks"]): boolean {
+  const { tree, wants, ports } = core;
+  let wanted: Uint8Array | undefined = wants.ancestor?.digest;
+  let count = 0;
+  for (const block of blocks) {
+    if (wanted === undefined || block.header.height <= tree.tip.height) break;
+    if (!equal(headerDigest(ports.crypto, block.header), wanted) || !tree.hasOwnBody(block)) break;
+    if (!addToTail(core, block)) return true;
+    wanted = block.header.parentDigest;
+    count++;
+  }
+  if (count > 0) wants.ancestor = undefined;
+  return count > 0;
+}
+
+/** @returns false where it would be too much to hold: then all of it is given up, and asked for anew. */
+function addToTail<State>(core: ReplicaCore<State>, block: Block): boolean {
+  const { tree } = core;
+  if (tree.tailBytes + blockBytes(block) <= tailBytesMax) {
+    tree.add(block, { kept: true, isTail: true });
+    return true;
+  }
+  tree.dropTail();
+  core.tail = undefined;
+  core.wants.ancestor = undefined;
+  return false;
 }
 
 /**
@@ -127,8 +162,11 @@ export function receiveFinalBlocks<State>(
   receiveCertificate(core, from, certificate);
   const held = history.find(ballot.view)?.finalization;
   if (held === undefined || !equal(held.ballot.digest, ballot.digest)) return;
-  let parent: Uint8Array = tree.tip.digest;
   const fresh = blocks.filter(({ header }) => header.height > tree.tip.height);
+  const first = fresh[0]?.header;
+  const isTail = first !== undefined && first.height > tree.tip.height + 1;
+  if (isTail && core.tail !== undefined && core.tail.view < ballot.view) return;
+  let parent: Uint8Array = isTail ? first.parentDigest : tree.tip.digest;
   for (const { header } of fresh) {
     if (!equal(header.parentDigest, parent)) {
       core.misbehaviour(from, "FINAL_BLOCKS_NOT_LINKED");
@@ -146,6 +184,8 @@ export function receiveFinalBlocks<State>(
       core.misbehaviour(from, "FINAL_BLOCKS_BODY_WRONG");
       return;
     }
-    tree.add(block, { kept: true });
+    if (!isTail) tree.add(block, { kept: true });
+    else if (!addToTail(core, block)) return;
   }
+  if (isTail) core.tail = { view: ballot.view, from };
 }

@@ -7,7 +7,7 @@ import { encodeCbor } from "../base/cbor.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Application, Executed, NextEpoch, StateRoots } from "./application.ts";
 import type { Block } from "./block.ts";
-import { equivocationRootOf, headerDigest, nextEpochValue } from "./block.ts";
+import { blockBytes, equivocationRootOf, headerDigest, nextEpochValue } from "./block.ts";
 import { verifyEquivocation } from "./equivocation-proof.ts";
 import { blockBytesMax, blockTransactionsMax, looseBlocksMax } from "./limits.ts";
 import type { FinalTip } from "./replica-io.ts";
@@ -25,6 +25,8 @@ export type TreeBlock<State> = {
   invalid?: string;
   /** Voted for or certified here: stays until a final block decides. */
   kept: boolean;
+  /** Final, and taken in while blocks before it were missing. */
+  isTail: boolean;
 };
 
 export type ExecutionOutcome =
@@ -86,7 +88,11 @@ export class BlockTree<State> {
   /** Takes a block in; what is neither voted for nor certified makes room for what comes later. */
   add(
     block: Block,
-    { kept, executed }: { readonly kept: boolean; readonly executed?: Executed<State> },
+    {
+      kept,
+      isTail = false,
+      executed,
+    }: { readonly kept: boolean; readonly isTail?: boolean; readonly executed?: Executed<State> },
   ): TreeBlock<State> {
     const digest = headerDigest(this.#crypto, block.header);
     const key = digestKey(digest);
@@ -100,6 +106,7 @@ export class BlockTree<State> {
       digest,
       key,
       kept,
+      isTail,
       ...(executed === undefined ? {} : { executed }),
     };
     this.#blocks.set(key, added);
@@ -107,15 +114,35 @@ export class BlockTree<State> {
     return added;
   }
 
-  /** The blocks from the tip's child to `digest`, oldest first; or the first that is missing. */
+  /** Bytes of the final blocks that wait for those before them. */
+  get tailBytes(): number {
+    let bytes = 0;
+    for (const { isTail, block } of this.#blocks.values()) if (isTail) bytes += blockBytes(block);
+    return bytes;
+  }
+
+  /** Forgets the final blocks that wait for those before them. */
+  dropTail(): void {
+    for (const { isTail, key } of [...this.#blocks.values()]) if (isTail) this.#blocks.delete(key);
+  }
+
+  /**
+   * The blocks from the tip's child to `digest`, oldest first; or the first that is missing, with its height
+   * where a child of it is here.
+   */
   chainTo(
     digest: Digest,
-  ): { readonly blocks: readonly TreeBlock<State>[] } | { readonly missing: Digest } {
+  ):
+    | { readonly blocks: readonly TreeBlock<State>[] }
+    | { readonly missing: Digest; readonly height?: number } {
     const blocks: TreeBlock<State>[] = [];
     let at = digest;
     while (!this.isTip(at)) {
       const held = this.get(at);
-      if (held === undefined) return { missing: at };
+      if (held === undefined) {
+        const child = blocks.at(-1)?.block.header.height;
+        return { missing: at, ...(child === undefined ? {} : { height: child - 1 }) };
+      }
       // A chain that goes below the tip without meeting it is another history.
       if (held.block.header.height <= this.#tip.height) return { missing: at };
       blocks.push(held);

@@ -126,6 +126,9 @@ export class ChannelEngine<State> {
     if (message.type === "fetch-heights") {
       if (message.from >= 1 && message.from <= finalHeight)
         effects.push({ type: "serve-heights", to: name, from: message.from });
+    } else if (message.type === "fetch-ancestors") {
+      if (message.height >= 1 && message.height <= finalHeight)
+        effects.push({ type: "serve-ancestors", to: name, height: message.height });
     } else if (message.type === "status" && message.finalHeight < finalHeight) {
       // Only who is behind is told: two that follow would answer each other for ever.
       if (message.epoch < this.#current.set.epoch)
@@ -210,6 +213,8 @@ export class ChannelEngine<State> {
       }
       case "serve-heights":
         return [{ type: "serve-heights", to: nameOf(effect.to), from: effect.from }];
+      case "serve-ancestors":
+        return [{ type: "serve-ancestors", to: nameOf(effect.to), height: effect.height }];
       case "misbehaviour":
         return [{ type: "misbehaviour", from: nameOf(effect.from), code: effect.code }];
       default:
@@ -230,6 +235,7 @@ function epochOfMessage(message: Message): number | undefined {
       return message.proof.epoch;
     case "transactions":
     case "fetch-heights":
+    case "fetch-ancestors":
       return undefined;
     default:
       return message.epoch;

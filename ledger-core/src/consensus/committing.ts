@@ -19,7 +19,10 @@ export function tryCommit<State>(core: ReplicaCore<State>): boolean {
   for (const [at, certificate] of finalizations.entries()) {
     const chain = core.tree.chainTo(certificate.ballot.digest);
     if ("missing" in chain) {
-      if (at === 0) {
+      if (core.tail?.view === certificate.ballot.view && chain.height !== undefined) {
+        core.wants.ancestor = { height: chain.height, digest: chain.missing };
+        core.wants.likely ??= core.tail.from;
+      } else if (at === 0) {
         core.wants.heights = true;
         core.wants.digests.set("final", chain.missing);
       }
@@ -32,6 +35,8 @@ export function tryCommit<State>(core: ReplicaCore<State>): boolean {
     commit(core, chain.blocks, certificate);
     return true;
   }
+  // The answer to a question for heights would be the same last blocks again.
+  if (core.wants.ancestor !== undefined) core.wants.heights = false;
   return false;
 }
 
@@ -136,6 +141,7 @@ function settleRefusals<State>(core: ReplicaCore<State>): void {
 
 function forget<State>(core: ReplicaCore<State>, blocks: readonly FinalizedBlock<State>[]): void {
   const { baseView } = core.history;
+  if (core.tail !== undefined && core.tail.view <= baseView) core.tail = undefined;
   for (const at of core.toFinalize) if (at <= baseView) core.toFinalize.delete(at);
   for (const at of core.later.keys()) if (at <= baseView) core.later.delete(at);
   for (const at of core.proposals.keys()) if (at <= baseView) core.proposals.delete(at);

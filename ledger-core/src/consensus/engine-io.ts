@@ -31,11 +31,19 @@ export type EngineEvent =
 export type EngineEffect<State> =
   | Exclude<
       ReplicaEffect<State>,
-      { readonly type: "send" | "serve-heights" | "misbehaviour" | "epoch-ended" }
+      {
+        readonly type:
+          | "send"
+          | "serve-heights"
+          | "serve-ancestors"
+          | "misbehaviour"
+          | "epoch-ended";
+      }
     >
   /** To one peer, or to all other validators of the epochs at hand. */
   | { readonly type: "send"; readonly to: Identifier | "all"; readonly message: Message }
   | { readonly type: "serve-heights"; readonly to: Identifier; readonly from: number }
+  | { readonly type: "serve-ancestors"; readonly to: Identifier; readonly height: number }
   | { readonly type: "misbehaviour"; readonly from: Identifier; readonly code: string }
   /** The boundary was committed just before: these validators order from now on. */
   | { readonly type: "epoch-started"; readonly validators: ValidatorSet };

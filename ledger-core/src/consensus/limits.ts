@@ -23,6 +23,11 @@ export const openViewsMax = 16_384;
 /** Blocks and bytes in one answer to a fetch. */
 export const blocksPerAnswerMax = 256;
 export const answerBytesMax = 1_048_576;
+/**
+ * Bytes of final blocks that are held while those before them are fetched: what one certificate finalizes
+ * is committed at once, and may be more than one message.
+ */
+export const tailBytesMax = 67_108_864;
 /** Blocks or views that one fetch names. */
 export const fetchItemsMax = 64;
 /** Blocks that are held without being voted for: fetched ancestors and later proposals. */

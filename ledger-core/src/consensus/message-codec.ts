@@ -47,6 +47,7 @@ const types = {
   sealed: 11,
   transactions: 12,
   equivocation: 13,
+  "fetch-ancestors": 14,
 } as const satisfies Record<Message["type"], number>;
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -102,6 +103,8 @@ function fieldsOf(message: Message): CborValue {
       return [message.epoch, message.digests];
     case "fetch-heights":
       return [message.from];
+    case "fetch-ancestors":
+      return [message.height];
     case "fetch-certificates":
       return [message.epoch, message.from, message.to];
     case "blocks":
@@ -158,6 +161,7 @@ const readers: { readonly [T in Message["type"]]: (fields: FieldReader) => Messa
     digests: fields.list(1, fetchItemsMax, (item) => item.digest(0)),
   }),
   "fetch-heights": (fields) => ({ type: "fetch-heights", from: fields.uint(0, counter) }),
+  "fetch-ancestors": (fields) => ({ type: "fetch-ancestors", height: fields.uint(0, counter) }),
   "fetch-certificates": (fields) => ({
     type: "fetch-certificates",
     epoch: fields.uint(0, counter),

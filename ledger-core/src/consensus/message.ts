@@ -36,6 +36,8 @@ export type CertificateMessage = {
 export type Fetch =
   | { readonly type: "fetch-blocks"; readonly epoch: number; readonly digests: readonly Digest[] }
   | { readonly type: "fetch-heights"; readonly from: number }
+  /** The final block of this height and those below it, as `blocks`, the newest first. */
+  | { readonly type: "fetch-ancestors"; readonly height: number }
   | {
       readonly type: "fetch-certificates";
       readonly epoch: number;
@@ -43,9 +45,13 @@ export type Fetch =
       readonly from: View;
       readonly to: View;
     };
-/** Blocks by digest: whoever holds the digest can check them, nothing else speaks for them. */
+/** Blocks by digest, or each the parent of the one before: the digest checks them, nothing else does. */
 export type LooseBlocks = { readonly type: "blocks"; readonly blocks: readonly Block[] };
-/** Final blocks in order of height; the certificate finalizes the last one. */
+/**
+ * Final blocks in order of height; the certificate finalizes the last one. Where the blocks from the height
+ * that was asked for up to their certificate do not fit into a message, it has the last of them, and the
+ * others are asked for by `fetch-ancestors`.
+ */
 export type FinalBlocks = {
   readonly type: "final-blocks";
   readonly blocks: readonly Block[];

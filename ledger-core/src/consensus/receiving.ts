@@ -29,6 +29,7 @@ export function receiveMessage<State>(
       return;
     case "fetch-blocks":
     case "fetch-heights":
+    case "fetch-ancestors":
     case "fetch-certificates":
       receiveFetch(core, from, message);
       return;

@@ -33,12 +33,20 @@ export type Wants = {
   readonly digests: Map<string, Digest>;
   heights: boolean;
   certificates: { from: View; to: View } | undefined;
+  /** Of a final block whose later ones are here: each of them is the parent of one that is. */
+  ancestor: { readonly height: number; readonly digest: Digest } | undefined;
   /** Who should have it. */
   likely: number | undefined;
 };
 
 export function noWants(): Wants {
-  return { digests: new Map(), heights: false, certificates: undefined, likely: undefined };
+  return {
+    digests: new Map(),
+    heights: false,
+    certificates: undefined,
+    ancestor: undefined,
+    likely: undefined,
+  };
 }
 
 /** Fields are changed by the parts in this folder alone, within one step. */
@@ -62,6 +70,8 @@ export class ReplicaCore<State> {
   readonly proposals = new Map<View, BlockBallot>();
   /** Proposals for later views. */
   readonly later = new Map<View, Propose>();
+  /** A finalization whose last blocks are here and whose first are fetched backwards, and who sent it. */
+  tail: { readonly view: View; readonly from: number } | undefined;
   /** Notarized views that may still get this validator's FINALIZE. */
   readonly toFinalize = new Set<View>();
   /** Transactions that a final block did not take, although its leader knew of no further one. */

@@ -169,6 +169,8 @@ export type ReplicaEffect<State> =
   | { readonly type: "send"; readonly to: number | "all"; readonly message: Message }
   /** Final blocks from this height on, at most the limits, as `final-blocks`. */
   | { readonly type: "serve-heights"; readonly to: number; readonly from: number }
+  /** The final block of this height and those below it, at most the limits, as `blocks`. */
+  | { readonly type: "serve-ancestors"; readonly to: number; readonly height: number }
   /** To be signed by the one signing function, from a durable row; answered by `seal-signed`. */
   | { readonly type: "sign-seal"; readonly point: SealPoint }
   /** A quorum's signatures are held. */

@@ -230,11 +230,12 @@ export class Replica<State> {
 
   #fetch(): void {
     const core = this.#core;
-    const { digests, heights, certificates, likely } = core.wants;
+    const { digests, heights, certificates, ancestor, likely } = core.wants;
     const wants: Fetch[] = [];
     const { epoch, size } = core.set;
     const from = core.tree.tip.height + 1;
     if (heights) wants.push({ type: "fetch-heights", from });
+    if (ancestor !== undefined) wants.push({ type: "fetch-ancestors", height: ancestor.height });
     if (digests.size > 0)
       wants.push({
         type: "fetch-blocks",
@@ -247,9 +248,10 @@ export class Replica<State> {
       core.fetching.stop();
       return;
     }
-    const key = `${heights ? from : ""} ${[...digests.keys()].join()} ${certificates?.from ?? ""}-${certificates?.to ?? ""}`;
+    const isBehind = heights || ancestor !== undefined;
+    const key = `${isBehind ? from : ""} ${ancestor?.height ?? ""} ${[...digests.keys()].join()} ${certificates?.from ?? ""}-${certificates?.to ?? ""}`;
     const ahead = core.peers.findIndex(({ finalHeight }) => finalHeight >= from);
-    const first = likely ?? (heights && ahead >= 0 ? ahead : core.leader);
+    const first = likely ?? (isBehind && ahead >= 0 ? ahead : core.leader);
     const question = core.fetching.ask(
       core.now,
       { key, wants, likely: first },

@@ -123,6 +123,11 @@ class Channel {
         const ballot = { kind: "finalize", view: 1, parentView: 0, digest } as const;
         return { type: "final-blocks", blocks: [block], certificate: sampleCertificate(ballot) };
       },
+      ancestors: (height) => {
+        if (height !== 1) return undefined;
+        const { digest: _, ...block } = sampleBlock({ view: 1 });
+        return { type: "blocks", blocks: [block] };
+      },
     };
     this.shell = new EngineShell<State>({
       channel: this.id,
@@ -244,6 +249,8 @@ describe("a turn", () => {
     const effects: readonly Effect[] = [
       { ...serve, from: 1 },
       { ...serve, from: 9 },
+      { type: "serve-ancestors", to: b, height: 1 },
+      { type: "serve-ancestors", to: b, height: 9 },
       send(fetch, b),
     ];
     const channel = new Channel("one", on("start", ...effects));
@@ -251,6 +258,7 @@ describe("a turn", () => {
     await turn();
     expect(channel.sent).toEqual([
       { to: "b", type: "final-blocks", urgency: "bulk" },
+      { to: "b", type: "blocks", urgency: "bulk" },
       { to: "b", type: "fetch-heights", urgency: "vote" },
     ]);
   });

@@ -199,6 +199,11 @@ export class EngineShell<State> implements TurnTaker {
         if (answer !== undefined) this.#send(effect.to, answer);
         return undefined;
       }
+      case "serve-ancestors": {
+        const answer = store.ancestors(effect.height);
+        if (answer !== undefined) this.#send(effect.to, answer);
+        return undefined;
+      }
       case "sign-seal": {
         const { epoch, size } = effect.point;
         const payload = store.sign(effect.point);

@@ -19,7 +19,7 @@ export type ExportItem =
   | { readonly type: "header"; readonly channel: Digest; readonly from: number }
   /** The channel-open transaction, for a node that has nothing yet. */
   | { readonly type: "opening"; readonly transaction: Uint8Array }
-  /** A message between validators as it would come from a peer: `final-blocks` or `sealed`. */
+  /** A message between validators as it would come from a peer: `final-blocks`, `blocks` or `sealed`. */
   | { readonly type: "message"; readonly payload: Uint8Array };
 
 const magic = "tamga-ledger-export";

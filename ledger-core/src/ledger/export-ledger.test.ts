@@ -18,6 +18,7 @@ import { encodeTransaction } from "../wire/transaction.ts";
 import type { ExportItem } from "./export-file.ts";
 import { exportItemBytesMax, readExport, writeExport } from "./export-file.ts";
 import { exportLedger, importLedger, openingOf } from "./export-ledger.ts";
+import type { AnswerLimits } from "./sqlite-chain.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
 
 const { signal } = new AbortController();
@@ -49,11 +50,14 @@ describe("an export", () => {
       expect(submitted.ok).toBe(true);
     }
   };
-  const exportOf = (index: number, from: number) => {
+  const exportOf = (index: number, from: number, limits?: AnswerLimits) => {
     const member = present(consortium.members[index], "member");
     const db = openDatabase(join(member.directory, "ledger.db"));
     try {
-      return exportLedger(SqliteChannel.open(db, nodeCrypto), stick, { from });
+      return exportLedger(SqliteChannel.open(db, nodeCrypto), stick, {
+        from,
+        ...(limits === undefined ? {} : { limits }),
+      });
     } finally {
       db.close();
     }
@@ -96,6 +100,35 @@ describe("an export", () => {
     expect(back.entry(0n)).toEqual(opening.statement);
     await importLedger(back, stick);
     expect(back.status()).toMatchObject({ size: 3, sealedSize: 3 });
+  });
+
+  it("brings what no message holds in parts, the end of it first", async () => {
+    await consortium.close(3);
+    await order(5);
+    const { height } = consortium.ledgerOf(0);
+    expect(height).toBeGreaterThanOrEqual(5);
+    await consortium.closeAll();
+    const database = join(present(consortium.members[0], "member").directory, "ledger.db");
+    const db = openDatabase(database);
+    // As if one certificate had finalized all of it.
+    db.exec(`UPDATE chain_block SET certificate = NULL WHERE height < ${height}`);
+    db.close();
+    const few = { blocksMax: 2, bytesMax: 1_000_000, messageMax: 1_000_000 };
+    expect(exportOf(0, 1, few)).toEqual({ from: 1, to: height });
+    const kinds = [...readExport(stick)].map((item) => {
+      const message = item.type === "message" ? parseMessage(item.payload) : undefined;
+      return message?.ok === true ? message.value.type : item.type;
+    });
+    expect(kinds.slice(0, 5)).toEqual(["header", "opening", "final-blocks", "blocks", "blocks"]);
+    const back = await openApart(3);
+    expect(await importLedger(back, stick)).toBe(height);
+    const cut = [...readExport(stick)].filter((_, at) => at !== 3);
+    await consortium.close(3);
+    wipe(3);
+    writeExport(stick, cut);
+    const refusing = await openApart(3);
+    await expect(importLedger(refusing, stick)).rejects.toThrow(codeOf("EXPORT_REFUSED"));
+    expect(refusing.height).toBe(0);
   });
 
   it("is refused where blocks are missing, where they were changed, and for another channel", async () => {

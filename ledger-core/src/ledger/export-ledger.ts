@@ -1,5 +1,6 @@
 /** Final blocks out of a channel's database into a file, and out of a file into a ledger. */
 
+import { assert } from "../base/assert.ts";
 import { equal } from "../base/bytes.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
@@ -8,6 +9,7 @@ import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { ExportItem } from "./export-file.ts";
 import { readExport, writeExport } from "./export-file.ts";
 import type { ReplicatedLedger } from "./replicated-ledger.ts";
+import type { AnswerLimits } from "./sqlite-chain.ts";
 import { SqliteChain } from "./sqlite-chain.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
 import { SqliteSeals } from "./sqlite-seals.ts";
@@ -24,10 +26,10 @@ export type Exported = { readonly from: number; readonly to: number };
 export function exportLedger(
   channel: SqliteChannel,
   path: string,
-  { from }: { readonly from: number },
+  { from, limits }: { readonly from: number; readonly limits?: AnswerLimits },
 ): Exported {
   const genesis = channel.genesis();
-  const chain = new SqliteChain(channel, { crypto: channel.crypto, genesis });
+  const chain = new SqliteChain(channel, { crypto: channel.crypto, genesis }, limits);
   const exported = { from, to: from - 1 };
   const seals = new SqliteSeals(channel.db);
   channel.db.transaction(() => {
@@ -59,7 +61,17 @@ function* itemsOf(
     const answer = chain.finalBlocks(exported.to + 1);
     if (answer === undefined) break;
     yield { type: "message", payload: encodeMessage(answer) };
-    exported.to += answer.blocks.length;
+    let first = answer.blocks[0]?.header.height ?? 0;
+    const last = answer.blocks.at(-1)?.header.height ?? 0;
+    while (first > exported.to + 1) {
+      const blocks = chain
+        .ancestors(first - 1)
+        ?.blocks.filter(({ header }) => header.height > exported.to);
+      assert(blocks !== undefined, "blocks from the first one on are there");
+      yield { type: "message", payload: encodeMessage({ type: "blocks", blocks }) };
+      first -= blocks.length;
+    }
+    exported.to = last;
   }
   const sealed = seals.newest();
   if (sealed === undefined) return;
@@ -79,6 +91,11 @@ function* itemsOf(
  *   missing here), EXPORT_MALFORMED, EXPORT_OTHER_VERSION, FILE_UNREADABLE.
  */
 export async function importLedger(ledger: ReplicatedLedger, path: string): Promise<number> {
+  /** Of the last block of a commit whose first ones follow. */
+  let awaited = 0;
+  const requireAwaited = () => {
+    if (ledger.height < awaited) throw refused(path, ledger, `block ${awaited}`);
+  };
   for (const item of readExport(path)) {
     if (item.type === "header" && !equal(item.channel, ledger.channel.id))
       throw otherChannel(path, ledger);
@@ -86,16 +103,20 @@ export async function importLedger(ledger: ReplicatedLedger, path: string): Prom
     const message = parseMessage(item.payload);
     if (!message.ok) throw refused(path, ledger, message.fault.code);
     const { value } = message;
-    if (value.type === "sealed") {
+    if (value.type === "sealed" || value.type === "blocks") {
       await ledger.takeFromFile(item.payload);
       continue;
     }
     if (value.type !== "final-blocks") throw refused(path, ledger, value.type);
+    requireAwaited();
     const last = value.blocks.at(-1)?.header.height ?? 0;
     if (last <= ledger.height) continue;
+    const isTail = (value.blocks[0]?.header.height ?? 0) > ledger.height + 1;
     await ledger.takeFromFile(item.payload);
-    if (ledger.height < last) throw refused(path, ledger, `block ${last}`);
+    awaited = last;
+    if (!isTail) requireAwaited();
   }
+  requireAwaited();
   return ledger.height;
 }
 

@@ -4,7 +4,7 @@ import type { Digest } from "../base/bytes.ts";
 import type { Identifier } from "../base/identifier.ts";
 import type { MonotonicMillis } from "../base/time.ts";
 import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
-import type { FinalBlocks } from "../consensus/message.ts";
+import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
 import type { Heard, ReplicaStatus } from "../consensus/replica.ts";
 import type { Moment, SealPoint } from "../consensus/replica-io.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
@@ -39,6 +39,8 @@ export interface ShellStore<State> {
   sign(point: SealPoint): Uint8Array | undefined;
   keepSeal(sealed: SealedEffect): void;
   finalBlocks(from: number): FinalBlocks | undefined;
+  /** The final block of a height and those below it, the newest first. */
+  ancestors(height: number): LooseBlocks | undefined;
 }
 
 /** Effects that whoever waits for the channel is told of, after all else was done. */

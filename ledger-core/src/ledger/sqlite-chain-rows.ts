@@ -60,6 +60,16 @@ export function chainStatements(db: Database.Database) {
       `SELECT height, bytes, certificate IS NOT NULL AS certified FROM chain_block
        WHERE height >= ? ORDER BY height LIMIT ?`,
     ),
+    measureDown: db.prepare<[number, number], ChainMeasure>(
+      `SELECT height, bytes, certificate IS NOT NULL AS certified FROM chain_block
+       WHERE height <= ? ORDER BY height DESC LIMIT ?`,
+    ),
+    certifiedFrom: db
+      .prepare<[number], number>(
+        `SELECT height FROM chain_block WHERE height >= ? AND certificate IS NOT NULL
+         ORDER BY height LIMIT 1`,
+      )
+      .pluck(),
     putBoundary: db.prepare<[number, number]>("INSERT INTO chain_boundary VALUES (?, ?)"),
     boundaryOf: db
       .prepare<[number], number>("SELECT height FROM chain_boundary WHERE epoch = ?")

@@ -18,7 +18,8 @@ import { u64 } from "../base/bytes.ts";
 import { unixMillis } from "../base/time.ts";
 import type { Block, Header } from "../consensus/block.ts";
 import { headerDigest } from "../consensus/block.ts";
-import { answerBytesMax, blocksPerAnswerMax } from "../consensus/limits.ts";
+import { answerBytesMax, blocksPerAnswerMax, messageBytesMax } from "../consensus/limits.ts";
+import { encodeMessage } from "../consensus/message-codec.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import type { Database } from "../daemon/sqlite.ts";
 import { openDatabase } from "../daemon/sqlite.ts";
@@ -201,9 +202,34 @@ describe("an answer of final blocks", () => {
     append({ count, padding, certified: false });
     append({ count, padding });
     expect(heights(4)).toEqual([4, 5, 6]);
-    for (let i = 0; i < 4; i++) append({ count, padding, certified: false });
-    append({ count, padding });
-    expect(heights(7)).toBeUndefined();
+  });
+
+  it("is the last of what one certificate finalizes where a message has no room for more", () => {
+    const padding = 4;
+    const count = Math.floor(answerBytesMax / (4_000 * padding) / 2) - 1;
+    append();
+    const made = Array.from({ length: 9 }, (_, i) =>
+      append({ count, padding, certified: i === 8 }),
+    );
+    const tail = present(chain.finalBlocks(2), "answer");
+    expect(encodeMessage(tail).length).toBeLessThanOrEqual(messageBytesMax);
+    expect(tail.certificate.ballot).toMatchObject({ digest: made[8]?.digest });
+    const backwards = tail.blocks.toReversed();
+    while (backwards.length < made.length) {
+      const answer = present(chain.ancestors(10 - backwards.length), "ancestors");
+      expect(encodeMessage(answer).length).toBeLessThanOrEqual(messageBytesMax);
+      backwards.push(...answer.blocks.filter(({ header }) => header.height > 1));
+    }
+    expect(backwards.toReversed()).toEqual(made.map(({ block }) => block));
+    expect(chain.ancestors(11)).toBeUndefined();
+  });
+
+  it("is the last of them too where they are more than an answer holds", () => {
+    for (let i = 0; i < blocksPerAnswerMax + 3; i++) append({ count: 0, certified: false });
+    append({ count: 0 });
+    expect(heights(1)?.at(0)).toBe(5);
+    expect(heights(1)?.at(-1)).toBe(blocksPerAnswerMax + 4);
+    expect(chain.ancestors(4)?.blocks.map(({ header }) => header.height)).toEqual([4, 3, 2, 1]);
   });
 });
 

@@ -3,7 +3,7 @@
  * evidence, and what is put together from them is compared with the block's own hash.
  */
 
-import { assert } from "../base/assert.ts";
+import { assert, present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
 import { equal, parseDigest } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
@@ -17,7 +17,7 @@ import type { Block, Header } from "../consensus/block.ts";
 import { encodeBlock, headerDigest, parseBlock } from "../consensus/block.ts";
 import type { Certificate } from "../consensus/certificate.ts";
 import { answerBytesMax, blocksPerAnswerMax, messageBytesMax } from "../consensus/limits.ts";
-import type { FinalBlocks } from "../consensus/message.ts";
+import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
 import { ValidatorSet } from "../consensus/validator-set.ts";
 import { encodeTransaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
@@ -33,12 +33,26 @@ export type ChainTip = {
   readonly certificate: Certificate;
 };
 
+/** What one answer holds. */
+export type AnswerLimits = {
+  readonly blocksMax: number;
+  readonly bytesMax: number;
+  /** Up to its first certificate an answer may be as long as a message. */
+  readonly messageMax: number;
+};
+const answerLimits: AnswerLimits = {
+  blocksMax: blocksPerAnswerMax,
+  bytesMax: answerBytesMax,
+  messageMax: messageBytesMax - certificateBytesMax,
+};
+
 /** Every write is inside the caller's transaction, with the blocks' log entries and state. */
 export class SqliteChain {
   readonly #channel: SqliteChannel;
   readonly #crypto: Pick<CryptoPort, "sha256">;
   readonly #genesis: ChannelGenesis;
   readonly #rows: ReturnType<typeof chainStatements>;
+  readonly #limits: AnswerLimits;
 
   constructor(
     channel: SqliteChannel,
@@ -46,11 +60,13 @@ export class SqliteChain {
       crypto,
       genesis,
     }: { readonly crypto: Pick<CryptoPort, "sha256">; readonly genesis: ChannelGenesis },
+    limits: AnswerLimits = answerLimits,
   ) {
     this.#channel = channel;
     this.#crypto = crypto;
     this.#genesis = genesis;
     this.#rows = chainStatements(channel.db);
+    this.#limits = limits;
   }
 
   /**
@@ -121,22 +137,21 @@ export class SqliteChain {
 
   /**
    * Final blocks from a height on, up to the newest whose certificate fits the limits with all before it.
-   * Undefined where none are there, or where no certificate comes soon enough for one message.
+   * Where no certificate comes soon enough for one message, the last blocks up to the first certificate: who
+   * has them asks for those before by {@link ancestors}. Undefined where the first is not there.
    */
   finalBlocks(from: number): FinalBlocks | undefined {
+    const { blocksMax, bytesMax, messageMax } = this.#limits;
     let end: number | undefined;
     let bytes = 0;
-    for (const { height, bytes: size, certified } of this.#rows.measure.iterate(
-      from,
-      blocksPerAnswerMax,
-    )) {
+    for (const { height, bytes: size, certified } of this.#rows.measure.iterate(from, blocksMax)) {
       bytes += size + blockHeadBytes;
-      const isRoomy = bytes <= answerBytesMax;
+      const isRoomy = bytes <= bytesMax;
       // A first certificate is waited for up to what a message holds.
-      if (!isRoomy && (end !== undefined || bytes > messageBytesMax - certificateBytesMax)) break;
+      if (!isRoomy && (end !== undefined || bytes > messageMax)) break;
       if (certified === 1) end = height;
     }
-    if (end === undefined) return undefined;
+    if (end === undefined) return this.#tail(from);
     const blocks: Block[] = [];
     for (let height = from; height <= end; height++) {
       const row = this.#rows.at.get(height);
@@ -150,6 +165,34 @@ export class SqliteChain {
         };
     }
     return undefined;
+  }
+
+  /** The final block of a height and those below it, as many as an answer holds; the newest first. */
+  ancestors(height: number): LooseBlocks | undefined {
+    const blocks = this.#below(height, 1);
+    return blocks.length === 0 ? undefined : { type: "blocks", blocks };
+  }
+
+  #tail(from: number): FinalBlocks | undefined {
+    const end = this.#rows.certifiedFrom.get(from);
+    if (end === undefined || this.#rows.at.get(from) === undefined) return undefined;
+    const { certificate } = present(this.#rows.at.get(end), "a certified block");
+    const bytes = present(certificate, "its certificate");
+    const blocks = this.#below(end, from).reverse();
+    return { type: "final-blocks", blocks, certificate: certificateOf(end, bytes) };
+  }
+
+  /** Downwards without a gap, at least one where it is there. */
+  #below(height: number, lowest: number): Block[] {
+    const heights: number[] = [];
+    let bytes = 0;
+    for (const row of this.#rows.measureDown.iterate(height, this.#limits.blocksMax)) {
+      bytes += row.bytes + blockHeadBytes;
+      if (row.height !== height - heights.length || row.height < lowest) break;
+      if (heights.length > 0 && bytes > this.#limits.bytesMax) break;
+      heights.push(row.height);
+    }
+    return heights.map((at) => this.#blockOf(present(this.#rows.at.get(at), "a measured block")));
   }
 
   /** The validators of an epoch that has begun; the first is the genesis'. */

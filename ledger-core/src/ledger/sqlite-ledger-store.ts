@@ -8,7 +8,7 @@ import { OperationalError } from "../base/operational-error.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { ChannelEngine } from "../consensus/channel-engine.ts";
 import type { EngineRecovered } from "../consensus/engine-io.ts";
-import type { FinalBlocks } from "../consensus/message.ts";
+import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
 import type { FinalTip, ReplicaParameters, SealPoint, VoteFloor } from "../consensus/replica-io.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import { databaseError } from "../daemon/sqlite.ts";
@@ -172,6 +172,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
 
   finalBlocks(from: number): FinalBlocks | undefined {
     return this.#guarded(() => this.chain.finalBlocks(from));
+  }
+
+  ancestors(height: number): LooseBlocks | undefined {
+    return this.#guarded(() => this.chain.ancestors(height));
   }
 
   /** The tip as the engine starts from it, its validators, and the floor that it allows. */
