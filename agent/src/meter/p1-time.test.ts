@@ -4,9 +4,15 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseP1Time } from "./p1-time.ts";
 
+const days = fc.date({
+  min: new Date("2000-01-02"),
+  max: new Date("2068-12-30"),
+  noInvalidDate: true,
+});
+
 test("every second of 2000 … 2068 comes back", () => {
   fc.assert(
-    fc.property(fc.date({ min: new Date("2000-01-02"), max: new Date("2068-12-30") }), (date) => {
+    fc.property(days, (date) => {
       const second = Math.floor(date.getTime() / 1000) * 1000;
       const digits = new Date(second + 3_600_000).toISOString().replace(/\D/g, "").slice(2, 14);
       expect(parseP1Time(`${digits}W`, 60)?.at).toBe(second);
