@@ -18,6 +18,7 @@ import type { GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
 import { openSite, sitePaths } from "../site/site.ts";
 import { caSigner } from "../site/site-ledger.ts";
+import { addLedgerFileCommands } from "./file-commands.ts";
 import type { Member } from "./member-file.ts";
 import { encodeMember, parseMember, shortKey } from "./member-file.ts";
 import { addLedgerMembersCommand } from "./members-command.ts";
@@ -47,6 +48,7 @@ export function addLedgerCommand(program: Command, where: () => Where): void {
     );
   addLedgerStatusCommand(ledger, where);
   addLedgerMembersCommand(ledger, where);
+  addLedgerFileCommands(ledger, where);
 }
 
 /** The member file of a node whose keys are there or made now. */

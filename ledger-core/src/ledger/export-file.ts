@@ -1,8 +1,10 @@
 /**
- * The file in which final blocks travel on a USB stick: a CBOR sequence of byte strings, each one item; the
- * last is a digest of all before it. What is in it is believed no more than what a peer says.
+ * The file in which final blocks travel on a USB stick: a CBOR sequence of byte strings, each item followed by
+ * a check over all items so far, which says where a file decayed; the last is a digest of all before it. What
+ * is in it is believed no more than what a peer says.
  */
 
+import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
@@ -46,6 +48,7 @@ export function writeExport(path: string, items: Iterable<ExportItem>): void {
         const bytes = encodeCbor(encodeItem(item));
         hash.update(bytes);
         writeAll(descriptor, bytes);
+        writeAll(descriptor, checkOf(hash));
       }
       const end = encodeCbor([kinds.end, new Uint8Array(hash.digest())]);
       writeAll(descriptor, encodeCbor(end));
@@ -102,7 +105,8 @@ function* itemsOf(path: string, descriptor: number): Generator<ExportItem> {
   const hash = createHash("sha256");
   let position = 0;
   for (let index = 0; ; index++) {
-    const head = headAt(descriptor, position);
+    const start = position;
+    const head = headAt(descriptor, start);
     if (head === undefined || head.length > exportItemBytesMax) throw malformed(path, position);
     const bytes = bytesAt(descriptor, position + head.size, head.length);
     if (bytes === undefined) throw malformed(path, position);
@@ -117,6 +121,10 @@ function* itemsOf(path: string, descriptor: number): Generator<ExportItem> {
       return;
     }
     hash.update(encodeCbor(bytes));
+    const check = checkOf(hash);
+    const found = bytesAt(descriptor, position, check.length);
+    if (found === undefined || !equal(found, check)) throw malformed(path, start);
+    position += check.length;
     yield read;
   }
 }
@@ -146,6 +154,11 @@ function bytesAt(descriptor: number, position: number, length: number): Uint8Arr
     filled += read;
   }
   return bytes;
+}
+
+/** A byte string of the first 8 bytes of what the digest would be here. */
+function checkOf(hash: Hash): Uint8Array {
+  return encodeCbor(new Uint8Array(hash.copy().digest().subarray(0, 8)));
 }
 
 function encodeItem(item: ExportItem): Uint8Array {
@@ -190,7 +203,8 @@ function readItem(path: string, kind: number, fields: FieldReader): ExportItem |
 function malformed(path: string, position: number): OperationalError {
   return new OperationalError(
     "EXPORT_MALFORMED",
-    `${path} is no whole ledger export (at byte ${position}): copy it again from where it was made.`,
+    `${path} is no whole ledger export: it is cut off or damaged in what begins at byte ${position}. ` +
+      "Copy it again from where it was made.",
     { details: { position } },
   );
 }

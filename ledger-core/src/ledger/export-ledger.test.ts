@@ -228,6 +228,11 @@ describe("an export's file", () => {
       writeFileSync(stick, flipped);
       expect(first).toThrow(OperationalError);
     }
+    const flipped = new Uint8Array(whole);
+    flipped[whole.length - 100] = 1;
+    writeFileSync(stick, flipped);
+    // The last message with its head and its check, and the end after it.
+    expect(first).toThrow(`begins at byte ${whole.length - (3 + 305 + 9) - (2 + 36)}.`);
     writeFileSync(stick, Buffer.concat([whole, Buffer.of(0)]));
     expect(first).toThrow(codeOf("EXPORT_MALFORMED"));
   });

@@ -1,6 +1,7 @@
 /** Final blocks out of a channel's database into a file, and out of a file into a ledger. */
 
-import { assert } from "../base/assert.ts";
+import { assert, InvariantError } from "../base/assert.ts";
+import type { Digest } from "../base/bytes.ts";
 import { equal } from "../base/bytes.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
@@ -86,11 +87,16 @@ function* itemsOf(
  * Takes the blocks of a file as if a peer had sent them: the certificate, then the headers that lead to its
  * block, then the bodies by execution. What is there already is passed over.
  *
+ * @param took is told the height after each step of the way.
  * @returns the height of the newest final block afterwards.
  * @throws OperationalError EXPORT_OTHER_CHANNEL, EXPORT_REFUSED (a block is not final, or one before it is
  *   missing here), EXPORT_MALFORMED, EXPORT_OTHER_VERSION, FILE_UNREADABLE.
  */
-export async function importLedger(ledger: ReplicatedLedger, path: string): Promise<number> {
+export async function importLedger(
+  ledger: ReplicatedLedger,
+  path: string,
+  took: (height: number) => void = () => undefined,
+): Promise<number> {
   /** Of the last block of a commit whose first ones follow. */
   let awaited = 0;
   const requireAwaited = () => {
@@ -115,9 +121,19 @@ export async function importLedger(ledger: ReplicatedLedger, path: string): Prom
     await ledger.takeFromFile(item.payload);
     awaited = last;
     if (!isTail) requireAwaited();
+    took(ledger.height);
   }
   requireAwaited();
   return ledger.height;
+}
+
+/** Which channel a file is of, and the height of its first block; the whole file was read once for it. */
+export function headOf(path: string): { readonly channel: Digest; readonly from: number } {
+  for (const item of readExport(path)) {
+    assert(item.type === "header", "an export begins with its header");
+    return item;
+  }
+  throw new InvariantError("an export has a first item");
 }
 
 /** The channel-open transaction of a file, to create the channel's database with. */

@@ -1,0 +1,188 @@
+/** `tamga-gateway ledger export|import|epochs`: what travels by file between sites, and to verifiers. */
+
+import { existsSync, readFileSync } from "node:fs";
+import { assert } from "@tamga/ledger-core/base/assert";
+import { equal } from "@tamga/ledger-core/base/bytes";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { encodeHeader } from "@tamga/ledger-core/consensus/block";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { lockDataDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
+import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
+import type { Exported } from "@tamga/ledger-core/ledger/export-ledger";
+import { exportLedger, headOf, importLedger } from "@tamga/ledger-core/ledger/export-ledger";
+import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
+import type { SqliteChain } from "@tamga/ledger-core/ledger/sqlite-chain";
+import { loadValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
+import { followEpochs } from "@tamga/ledger-core/receipt/epoch-chain";
+import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
+import { encodeEpochs } from "@tamga/ledger-core/receipt/epochs-file";
+import type { Transaction } from "@tamga/ledger-core/wire/transaction";
+import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
+import type { Command } from "commander";
+import type { GatewayConfig } from "../config.ts";
+import { readGatewayConfig } from "../config.ts";
+import { sitePaths } from "../site/site.ts";
+import { doubtVotes } from "./doubt-votes.ts";
+import { readLedgerBook } from "./ledger-book.ts";
+
+type Where = () => { readonly config?: string; readonly data?: string };
+
+export function addLedgerFileCommands(ledger: Command, where: Where): void {
+  ledger
+    .command("export")
+    .description("write the final blocks to a file, for a member that the network does not reach")
+    .requiredOption("--to <file>", "a new file")
+    .option("--from <height>", "the first block; the oldest that is here by default")
+    .action((options: { to: string; from?: string }) => {
+      const { from, to } = exportTo(readGatewayConfig(where()), options);
+      process.stdout.write(`${options.to}: blocks ${from} to ${to}, and the newest seal\n`);
+    });
+  ledger
+    .command("import")
+    .description("take the final blocks of a file, verified as from a peer; the gateway is stopped")
+    .argument("<file>")
+    .action((file: string) => importFrom(readGatewayConfig(where()), file));
+  ledger
+    .command("epochs")
+    .description("write how the validators changed, for tamga-verify --epochs")
+    .requiredOption("--to <file>", "replaced where it is there")
+    .action((options: { to: string }) => {
+      const epochs = writeEpochs(readGatewayConfig(where()), options.to);
+      process.stdout.write(
+        `${options.to}: ${epochs === 1 ? "one set" : `${epochs} sets`} of validators\n`,
+      );
+    });
+}
+
+/**
+ * Reads while a running gateway writes. @throws OperationalError EXPORT_EXISTS, EXPORT_EMPTY, EXPORT_PRUNED,
+ *   FILE_UNWRITABLE, LEDGER_MISSING, USAGE_HEIGHT.
+ */
+export function exportTo(
+  config: GatewayConfig,
+  { to, from }: { readonly to: string; readonly from?: string },
+): Exported {
+  if (from !== undefined && !/^[1-9]\d{0,14}$/.test(from))
+    throw new OperationalError("USAGE_HEIGHT", "A height is a whole number from 1 on.");
+  if (existsSync(to)) {
+    const sentence = `${to} is there already: name another file, or remove it.`;
+    throw new OperationalError("EXPORT_EXISTS", sentence);
+  }
+  return readLedgerBook(config, ({ channel, chain }) => {
+    const first = from === undefined ? chain.prunedBelow : Number(from);
+    if (first > chain.height) {
+      throw new OperationalError(
+        "EXPORT_EMPTY",
+        `There is no final block ${first} here; the newest is ${chain.height}.`,
+        { details: { height: chain.height } },
+      );
+    }
+    return exportLedger(channel, to, { from: first });
+  });
+}
+
+/**
+ * Takes the blocks as a node that only follows: it votes for nothing meanwhile. Broken off, it goes on from
+ * where it was with the same file.
+ */
+async function importFrom(config: GatewayConfig, file: string): Promise<void> {
+  const paths = sitePaths(config.data_dir);
+  const { transaction, genesis } = readChannel(config);
+  const head = headOf(file);
+  if (!equal(head.channel, genesis.identity.id)) {
+    throw new OperationalError(
+      "EXPORT_OTHER_CHANNEL",
+      `${file} is of another channel than ${genesis.identity.origin}.`,
+    );
+  }
+  const lock = lockDataDir(config.data_dir);
+  const hadVotes = existsSync(paths.votes);
+  let hasTaken = false;
+  const clock = new SystemClock();
+  const node = LedgerNode.open({ votesPath: paths.votes, crypto: nodeCrypto, clock });
+  try {
+    const ledger = await node.openLedger({
+      path: paths.ledger,
+      validatorKey: loadValidatorKey(paths.validatorKey),
+      self: config.gateway,
+      follows: true,
+      openChannel: async () => transaction,
+    });
+    const before = ledger.height;
+    process.stderr.write(`block ${before} is the newest here; the file begins at ${head.from}\n`);
+    let said = before;
+    const height = await importLedger(ledger, file, (reached) => {
+      hasTaken = true;
+      if (reached < said + blocksPerLine) return;
+      said = reached;
+      process.stderr.write(`block ${reached}\n`);
+    });
+    const { size, sealedSize } = ledger.status();
+    process.stdout.write(
+      height === before
+        ? `nothing new: block ${height} was here already\n`
+        : `took blocks ${before + 1} to ${height}: each certificate, each header and, by execution, ` +
+            `each of the transactions\n`,
+    );
+    process.stdout.write(`the log has ${size} leaves, ${sealedSize} of them sealed\n`);
+  } finally {
+    await node.close();
+    // Blocks without votes: either this validator is new, or it lost what it had signed.
+    if (hasTaken && !hadVotes) doubtVotes(paths);
+    lock.release();
+  }
+}
+
+/** Blocks between two lines that say how far an import is. */
+const blocksPerLine = 1_000;
+
+function readChannel(config: GatewayConfig): {
+  readonly transaction: Transaction;
+  readonly genesis: ChannelGenesis;
+} {
+  const { channel } = sitePaths(config.data_dir);
+  if (!existsSync(channel)) {
+    throw new OperationalError(
+      "CHANNEL_FILE_MISSING",
+      `${channel} is not there: take the channel file first, with tamga-gateway ledger join --channel FILE.`,
+    );
+  }
+  const transaction = parseTransaction(new Uint8Array(readFileSync(channel)));
+  const genesis = transaction.ok ? judgeGenesis(nodeCrypto, transaction.value) : transaction;
+  if (transaction.ok && genesis.ok)
+    return { transaction: transaction.value, genesis: genesis.value };
+  const sentence = `${channel} is not the channel file that was joined: put it back from a backup.`;
+  throw new OperationalError("CHANNEL_FILE_INVALID", sentence);
+}
+
+/**
+ * @returns how many sets of validators the channel has had.
+ * @throws OperationalError EPOCHS_CERTIFICATE_MISSING, FILE_UNWRITABLE, LEDGER_MISSING.
+ */
+export function writeEpochs(config: GatewayConfig, file: string): number {
+  return readLedgerBook(config, ({ chain, genesis }) => {
+    const proofs = [...boundaryProofs(chain)];
+    const followed = followEpochs(nodeCrypto, genesis.policy, proofs);
+    assert(
+      followed.ok,
+      `the boundaries of our own chain follow${followed.ok ? "" : followed.fault.code}`,
+    );
+    writeFileDurable(file, encodeEpochs(proofs), 0o644);
+    return followed.value.epochs.length;
+  });
+}
+
+function* boundaryProofs(chain: SqliteChain): Generator<BoundaryProof> {
+  for (const { block, certificate } of chain.boundaries()) {
+    const { header } = block;
+    if (certificate === undefined) {
+      throw new OperationalError(
+        "EPOCHS_CERTIFICATE_MISSING",
+        `The certificate of boundary block ${header.height} is not here: write the file at another member.`,
+      );
+    }
+    yield { header: encodeHeader(header), finalization: certificate };
+  }
+}
