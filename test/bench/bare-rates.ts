@@ -49,7 +49,22 @@ export function bareHashRate(hashes: number): number {
 
 /** P-256 checks of statements of this length, as the daemons call them: checks a CPU-second. */
 export function bareVerifyRate(messageBytes: number, checks: number): number {
-  const signed = Array.from({ length: checkedKeys }, () => signedMessage(messageBytes));
+  return checkRate(() => signedMessage(messageBytes), checks);
+}
+
+/** The same of Ed25519, which votes and seals are signed with. */
+export function bareEd25519Rate(messageBytes: number, checks: number): number {
+  return checkRate(() => edSignedMessage(messageBytes), checks);
+}
+
+type Signed = {
+  readonly publicKey: PublicKey;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+};
+
+function checkRate(make: () => Signed, checks: number): number {
+  const signed = Array.from({ length: checkedKeys }, make);
   const checkAll = (count: number) => {
     for (let i = 0; i < count; i++) {
       const item = signed[i % checkedKeys];
@@ -63,7 +78,7 @@ export function bareVerifyRate(messageBytes: number, checks: number): number {
   return checks / cpuSecondsOf(() => checkAll(checks));
 }
 
-function signedMessage(length: number) {
+function signedMessage(length: number): Signed {
   const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const { x = "", y = "" } = publicKey.export({ format: "jwk" });
   const [left, right] = [Buffer.from(x, "base64url"), Buffer.from(y, "base64url")];
@@ -72,4 +87,12 @@ function signedMessage(length: number) {
   const dsaEncoding = "ieee-p1363";
   const signature = new Uint8Array(sign("sha256", message, { key: privateKey, dsaEncoding }));
   return { publicKey: key, message, signature };
+}
+
+function edSignedMessage(length: number): Signed {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  const message = new Uint8Array(randomBytes(length));
+  const key: PublicKey = { algorithm: "EdDSA", point: new Uint8Array(spki.subarray(-32)) };
+  return { publicKey: key, message, signature: new Uint8Array(sign(null, message, privateKey)) };
 }

@@ -3,19 +3,14 @@
  * real processes, each beside what the machine itself can do. Not a test: nothing here fails on a number.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { agentMemory } from "./agent-memory.ts";
-import type { Bench, BenchContext } from "./bench.ts";
+import type { Bench } from "./bench.ts";
+import { runProgram } from "./bench-program.ts";
 import { firstReceipt } from "./first-receipt.ts";
 import { latency } from "./latency.ts";
-import { machineConditions, measureSync } from "./machine.ts";
 import { gatewayMemory } from "./many-clients.ts";
 import { mosquittoBeside } from "./mosquitto.ts";
-import type { Row } from "./row.ts";
-import { conditionLines, markdownTable } from "./row.ts";
 import { bundledReadings, signedReadings } from "./throughput.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
@@ -30,85 +25,10 @@ const benches: readonly Bench[] = [
   firstReceipt,
 ];
 
-type Options = {
-  readonly json?: string;
-  readonly only?: readonly string[];
-  readonly runs: number;
-  readonly quick?: true;
-  readonly cpuProf?: string;
-};
-
-async function main() {
-  const names = benches.map((bench) => bench.name);
-  const program = new Command("npm run bench --")
-    .description("measure the budgets through real processes")
-    .option("--json <file>", "write the rows there, too")
-    .option("--only <name...>", `only these: ${names.join(", ")}`)
-    .option("--runs <n>", "repetitions, of which the median counts", positive, 3)
-    .option("--quick", "small sizes, one run: to see that it works")
-    .option("--cpu-prof <dir>", "have the gateways write CPU profiles there")
-    .exitOverride();
-  try {
-    program.parse();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
-  }
-  const options = program.opts<Options>();
-  const unknown = options.only?.find((name) => !names.includes(name));
-  if (unknown !== undefined) {
-    say(`no bench has the name ${unknown}; there are: ${names.join(", ")}`);
-    return exitCodes.usage;
-  }
-  await runBenches(options);
-  return exitCodes.done;
-}
-
-async function runBenches(options: Options): Promise<void> {
-  const callerDir = process.env["TAMGA_CALLER_DIR"] ?? process.cwd();
-  const sync = measureSync();
-  const machine = machineConditions(sync);
-  const context: BenchContext = {
-    runs: options.quick === true ? 1 : options.runs,
-    quick: options.quick === true,
-    sync,
-    nodeArguments:
-      options.cpuProf === undefined
-        ? []
-        : ["--cpu-prof", `--cpu-prof-dir=${resolve(callerDir, options.cpuProf)}`],
-    say,
-  };
-  say(machine);
-  const rows: Row[] = [];
-  for (const bench of benches) {
-    if (options.only !== undefined && !options.only.includes(bench.name)) continue;
-    say(`— ${bench.name}`);
-    const found = await bench.run(context);
-    rows.push(...found.map((row) => ({ ...row, conditions: `${row.conditions}; ${machine}` })));
-    process.stdout.write(`${markdownTable(found)}\n\n`);
-    if (options.json !== undefined) writeRows(resolve(callerDir, options.json), rows);
-  }
-  const own = rows.map((row) => ({
-    ...row,
-    conditions: row.conditions.replace(`; ${machine}`, ""),
-  }));
-  process.stdout.write(`${markdownTable(rows)}\n\n${conditionLines(own)}\n\nMachine: ${machine}\n`);
-}
-
-/** After each bench: what was measured stays, whatever comes of the next. */
-function writeRows(file: string, rows: readonly Row[]): void {
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`);
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
-
-function positive(text: string): number {
-  const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 1 && value <= 1_000) return value;
-  throw new InvalidArgumentError("a whole number from 1 to 1000");
-}
-
-await runMain(main);
+await runMain(() =>
+  runProgram({
+    name: "npm run bench --",
+    description: "measure the budgets through real processes",
+    benches,
+  }),
+);
