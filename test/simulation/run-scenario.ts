@@ -1,10 +1,10 @@
 /** Plays a scenario: faults, then a healed network in which everything must become final and sealed. */
 
 import { present } from "@tamga/ledger-core/base/assert";
-import type { PendingTransaction } from "@tamga/ledger-core/consensus/application";
 import type { Message } from "@tamga/ledger-core/consensus/message";
 import { quietKinds } from "./byzantine.ts";
 import type { EngineFactory } from "./engine-port.ts";
+import { ExpectedEnd } from "./expected-end.ts";
 import {
   invalidTransaction,
   noteTransaction,
@@ -17,11 +17,6 @@ import type { Fault, Scenario } from "./scenario.ts";
 import type { DiskSnapshot } from "./simulated-disk.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 import { World } from "./world.ts";
-
-/** After the network healed, at most so long until all is final and sealed: the patience may have grown. */
-const healedMsMax = 240_000;
-/** Idle time that is watched, in keep-alives. */
-const idleKeepAlives = 4;
 
 export type Outcome = {
   readonly hash: string;
@@ -36,7 +31,7 @@ export class ScenarioRun {
   readonly world: World;
   readonly #scenario: Scenario;
   readonly #random: Random;
-  readonly #submitted = new Map<string, PendingTransaction>();
+  readonly #end: ExpectedEnd;
   #number = 0;
 
   constructor(
@@ -48,6 +43,7 @@ export class ScenarioRun {
     this.#scenario = scenario;
     this.#random = new Random(scenario.seed + 1);
     this.world = new World({ ...scenario, factory, wire, keepTrace });
+    this.#end = new ExpectedEnd(this.world, () => this.world.correct);
   }
 
   run(): Outcome {
@@ -59,11 +55,10 @@ export class ScenarioRun {
     world.start();
     world.scheduler.runUntil(faultMs);
     if (!isSynchronous) this.#heal();
-    const healedAt = world.scheduler.now;
-    const done = world.scheduler.runUntil(healedAt + healedMsMax, () => this.#isDone());
-    require(done || this.#isDone(), "liveness", () => this.#unfinished());
-    const healedMs = world.scheduler.now - healedAt;
-    this.#watchIdleness();
+    const healedMs = this.#end.reach();
+    this.#end.watchIdleness(
+      [...this.#scenario.liars.values()].every((kind) => quietKinds.has(kind)),
+    );
     if (isSynchronous)
       require(world.oracle.votes.nullifyCount === 0, "synchrony", () =>
         `${world.oracle.votes.nullifyCount} NULLIFY`);
@@ -86,12 +81,7 @@ export class ScenarioRun {
         : draw < 9
           ? spendTransaction(this.#random.int(3), number)
           : invalidTransaction(number);
-    this.#submit(node, transaction);
-  }
-
-  #submit(node: SimulatedNode, transaction: PendingTransaction): void {
-    this.#submitted.set(transaction.id, transaction);
-    this.world.submit(node, transaction);
+    this.#end.submit(node, transaction);
   }
 
   #plan(at: number, fault: Fault): void {
@@ -125,7 +115,7 @@ export class ScenarioRun {
         scheduler.at(at, () => {
           const [node] = this.world.correct;
           if (node === undefined) return;
-          this.#submit(node, validatorsTransaction(fault.set, this.world.channel));
+          this.#end.submit(node, validatorsTransaction(fault.set, this.world.channel));
         });
     }
   }
@@ -176,79 +166,6 @@ export class ScenarioRun {
       node.start();
     }
     this.world.note("healed");
-    scheduler.in(1, () => this.#turnToOthers());
-  }
-
-  /** Whose validator has left the set, or lies, turns to one that can serve. */
-  #turnToOthers(): void {
-    const { correct, scheduler } = this.world;
-    const [helper] = correct;
-    for (const transaction of this.#submitted.values())
-      if (
-        helper !== undefined &&
-        !this.#isSettled(transaction.id) &&
-        !correct.some(({ clients }) => clients.has(transaction.id))
-      )
-        helper.submit(transaction);
-    scheduler.in(2_000, () => this.#turnToOthers());
-  }
-
-  #isSettled(id: string): boolean {
-    return this.world.oracle.chain.hasFinal(id) || this.world.oracle.refusedIds.has(id);
-  }
-
-  #isDone(): boolean {
-    const { oracle, correct, events } = this.world;
-    // Cheap first: this is asked after every action.
-    if (events % 8 !== 0) return false;
-    for (const id of this.#submitted.keys()) if (!this.#isSettled(id)) return false;
-    const { height } = oracle.chain;
-    const size = oracle.chain.logSize;
-    return correct.every((node) => {
-      const status = node.status();
-      return (
-        status !== undefined &&
-        oracle.chain.heightOf(node.name) === height &&
-        status.finalHeight === height &&
-        status.sealedSize === size &&
-        status.isIdle
-      );
-    });
-  }
-
-  #unfinished(): string {
-    const { oracle, correct } = this.world;
-    const open = [...this.#submitted.keys()].filter((id) => !this.#isSettled(id));
-    const states = correct.map((node) => {
-      const status = node.status();
-      return status === undefined
-        ? `${node.id} down`
-        : `${node.id} ${status.epoch}/${status.view} height ${status.finalHeight} sealed ${status.sealedSize}` +
-            `${status.isIdle ? " idle" : ""}${node.abstaining ? " abstaining" : ""}`;
-    });
-    return (
-      `${open.length} of ${this.#submitted.size} transactions open (${open.slice(0, 3).join(" ")}) at height ${oracle.chain.height}, ` +
-      `log size ${oracle.chain.logSize}; ${states.join("; ")}`
-    );
-  }
-
-  /** Nothing to order: no view timer, equal views, and only keep-alives on the links. */
-  #watchIdleness(): void {
-    const { world } = this;
-    const isQuiet = [...this.#scenario.liars.values()].every((kind) => quietKinds.has(kind));
-    const { keepAliveMs } = this.#scenario.parameters;
-    world.scheduler.runUntil(world.scheduler.now + idleKeepAlives * keepAliveMs);
-    if (!isQuiet) return;
-    world.sentCounts.clear();
-    world.scheduler.runUntil(world.scheduler.now + 2 * keepAliveMs);
-    const states = world.correct.map((node) => present(node.status(), "status of a node"));
-    const views = new Set(states.map(({ epoch, view }) => `${epoch}/${view}`));
-    require(views.size === 1, "idle", () => `views differ: ${[...views].join(", ")}`);
-    require(!states.some(({ viewTimersArmed }) => viewTimersArmed), "idle", () =>
-      "a timer is armed");
-    const types = [...world.sentCounts.keys()].filter((type) => type !== "status");
-    require(types.length === 0, "idle", () => `still sends ${types.join(", ")}`);
-    require((world.sentCounts.get("status") ?? 0) > 0 || states.length === 1, "idle", () =>
-      "no keep-alive");
+    scheduler.in(1, () => this.#end.turnToOthers());
   }
 }

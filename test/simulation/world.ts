@@ -64,6 +64,9 @@ export class World {
   readonly sentCounts = new Map<string, number>();
   readonly trace: string[] = [];
   events = 0;
+  /** Whether a twin is one that deals with a peer at the time. Directed schedules plug in here. */
+  dealsWith: (twin: SimulatedNode, peer: Identifier) => boolean = (twin, peer) =>
+    this.#twinOf(twin, peer);
   readonly #hash = createHash("sha256");
   readonly #byName = new Map<Identifier, SimulatedNode[]>();
   readonly #liars = new Map<Identifier, Liar>();
@@ -178,7 +181,7 @@ export class World {
     }
     this.sentCounts.set(message.type, (this.sentCounts.get(message.type) ?? 0) + 1);
     const twins = present(this.#byName.get(node.name), "nodes of the name");
-    const reached = twins.length === 1 ? to : to.filter((peer) => this.#twinOf(node, peer));
+    const reached = twins.length === 1 ? to : to.filter((peer) => this.dealsWith(node, peer));
     this.#emit(node.name, reached, message);
   }
 
@@ -206,7 +209,7 @@ export class World {
     require(this.events < eventsMax, "spinning", () => `${eventsMax} deliveries`);
     this.#liars.get(to)?.hear(from, message);
     for (const node of this.#byName.get(to) ?? []) {
-      const deals = node.id === node.name || this.#twinOf(node, from);
+      const deals = node.id === node.name || this.dealsWith(node, from);
       if (deals) this.#stepOf(node, from, message);
     }
   }

@@ -105,7 +105,7 @@ export function enterView<State>(core: ReplicaCore<State>, view: View): void {
   if (view <= core.view || view - core.history.baseView > openViewsMax) return;
   core.view = view;
   core.patience.enter();
-  core.resend.reset();
+  core.resend.hasten(core.now);
   core.woken = false;
   core.proposalInvalid = false;
   core.holdUntil = undefined;

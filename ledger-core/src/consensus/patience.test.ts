@@ -113,6 +113,20 @@ describe("Backoff", () => {
     backoff.stop();
     expect(backoff.due(at(9_999))).toBe(false);
   });
+
+  test("a new view brings it forward and never puts it off", () => {
+    const backoff = new Backoff(100);
+    backoff.hasten(at(900));
+    expect(backoff.at).toBeUndefined();
+    backoff.start(at(1_000));
+    backoff.hasten(at(1_050));
+    expect(backoff.at).toBe(1_100);
+    backoff.due(at(1_100));
+    backoff.due(at(1_250));
+    expect(backoff.at).toBe(1_475);
+    backoff.hasten(at(1_260));
+    expect(backoff.at).toBe(1_360);
+  });
 });
 
 describe("earliest", () => {

@@ -109,10 +109,16 @@ export class Backoff {
     this.#at ??= now + this.#intervalMs;
   }
 
-  /** Progress: the next one comes soon again. */
+  /** What there was to send is settled: the next one is counted from the start. */
   reset(): void {
     this.#at = undefined;
     this.#intervalMs = this.#firstMs;
+  }
+
+  /** Progress: soon again, and never later than it was due, or views that hurry by would put it off for ever. */
+  hasten(now: MonotonicMillis): void {
+    this.#intervalMs = this.#firstMs;
+    if (this.#at !== undefined) this.#at = Math.min(this.#at, now + this.#firstMs);
   }
 
   stop(): void {
