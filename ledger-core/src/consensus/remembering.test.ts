@@ -7,6 +7,7 @@ import {
 } from "../../../test/support/consensus-fixture.ts";
 import { LoneReplica } from "../../../test/support/lone-replica.ts";
 import { present } from "../base/assert.ts";
+import { utf8 } from "../base/bytes.ts";
 import type { Status } from "./message.ts";
 
 const set = setOf(4);
@@ -48,6 +49,20 @@ describe("a validator whose votes may be lost", () => {
     expect(lone.status.abstaining).toBe(false);
     expect(lone.replica.floor).toEqual({ epoch: 0, view: 6 });
     expect(lone.disk.amnesia).toBe(false);
+  });
+
+  test("tells all what it heard of, as long as it may not even nullify; others do not", () => {
+    const heard = { type: "transactions", transactions: [utf8("note:a")] } as const;
+    const lone = amnesiac();
+    const question = questionOf(lone);
+    for (const peer of [1, 2, 3]) lone.receive(peer, answer(question));
+    expect([lone.replica.floor.view, lone.status.view]).toEqual([2, 1]);
+    lone.receive(1, heard).wait(10_000);
+    expect(lone.voted).toEqual([]);
+    expect(lone.sent("transactions")).toContainEqual(heard);
+    const other = new LoneReplica({ set }).receive(1, heard).wait(10_000);
+    expect(other.voted).toContain("nullify 1");
+    expect(other.sent("transactions")).toEqual([]);
   });
 
   test("abstains above every vote of its own that an answer holds, proved or not in its view", () => {

@@ -145,6 +145,10 @@ export class Replica<State> {
     core.startedAt.now = core.now;
     core.statusAt = core.now;
     core.amnesia.ask(nonce);
+    // The clean-up that follows a commit may have been lost with the power: votes for what is final would
+    // be sent again for ever, since nobody keeps a certificate of that view that could answer them.
+    if (history.baseView > 0 && !book.isBelowFloor(history.baseView))
+      core.out.write({ type: "floor", floor: book.raiseFloor(history.baseView) });
     const { blocks, certificates, unsealed } = this.#recovered;
     for (const block of blocks)
       if (block.header.epoch === set.epoch) tree.add(block, { kept: true });

@@ -5,6 +5,7 @@ import { blockBytesMax, blockTransactionsMax, resentVotesMax } from "./limits.ts
 import { ownProposal } from "./proposing.ts";
 import type { ReplicaCore } from "./replica-core.ts";
 import type { SignedVote } from "./vote.ts";
+import { mayVote } from "./voting.ts";
 
 /** Whether anything of ours still waits for an answer of others. */
 export function hasOutstanding<State>(core: ReplicaCore<State>): boolean {
@@ -41,8 +42,10 @@ function isOpen<State>({ history }: ReplicaCore<State>, { ballot }: SignedVote):
   return tally?.notarization === undefined && tally?.nullification === undefined;
 }
 
-function resendTransactions<State>({ pool, out }: ReplicaCore<State>): void {
-  const transactions = firstOf(pool.own());
+/** Who may not vote in this view cannot wake others by a NULLIFY: it tells all that it knows of instead. */
+function resendTransactions<State>(core: ReplicaCore<State>): void {
+  const { pool, out } = core;
+  const transactions = firstOf(mayVote(core) ? pool.own() : pool.values());
   if (transactions.length > 0) out.send("all", { type: "transactions", transactions });
 }
 

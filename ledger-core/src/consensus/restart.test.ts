@@ -34,6 +34,20 @@ describe("after a restart", () => {
     expect(again.sent("vote")).toEqual([before]);
   });
 
+  test("votes for what is final are not sent again, where the power took their clean-up", () => {
+    const lone = new LoneReplica({ set, ...quiet }).receive(1, proposalOf(set, first));
+    const rows = [...lone.disk.rows.values()];
+    expect(rows).toHaveLength(1);
+    lone.certificate(finalize(1, first.digest), [1, 2, 3]);
+    const floor = { epoch: 0, view: 0 };
+    const again = lone.restart({ recovered: { rows, floor } });
+    expect(again.all("persist").flatMap(({ writes }) => writes)).toEqual([
+      { type: "floor", floor: { epoch: 0, view: 1 } },
+    ]);
+    expect(again.status.finalView).toBe(1);
+    expect(again.wait(100_000).voted).toEqual([]);
+  });
+
   test("a leader sends the same proposal again, never a new one", () => {
     const lone = new LoneReplica({ set, self: 1, ...quiet }).submit("note:a");
     const [before] = lone.sent("propose");

@@ -201,7 +201,8 @@ export function sendVote<State>(core: ReplicaCore<State>, vote: SignedVote): voi
     if (to !== self) core.out.send(to, message);
 }
 
-function mayVote<State>(core: ReplicaCore<State>): boolean {
+/** Whether anything may be signed in the current view: no floor or lost votes stand in the way. */
+export function mayVote<State>(core: ReplicaCore<State>): boolean {
   return canVote(core, core.view);
 }
 
