@@ -3,6 +3,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
+import { unixMillis } from "@tamga/ledger-core/base/time";
+import { approvalBytes } from "@tamga/ledger-core/consensus/approval";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
@@ -12,9 +14,10 @@ import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
 import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
 import type { ValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
+import { encodeGovernanceClaims } from "@tamga/ledger-core/wire/governance-claims";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import { encodeTransaction, parseTransaction } from "@tamga/ledger-core/wire/transaction";
-import { LedgerSite } from "./ledger-site.ts";
+import { LedgerSite, signStatement, site } from "./ledger-site.ts";
 import { MemoryNetwork } from "./memory-network.ts";
 import { name } from "./wire-samples.ts";
 
@@ -33,12 +36,15 @@ export class LedgerConsortium {
   readonly network = new MemoryNetwork();
   readonly site: LedgerSite;
   readonly members: readonly Member[];
+  /** How many of the members are the first validators; all unless set. */
+  founders: number;
   readonly #directory: string;
   readonly #clock: Clock;
 
   constructor(directory: string, count: number, clock: Clock = new SystemClock()) {
     this.#directory = directory;
     this.#clock = clock;
+    this.founders = count;
     this.site = new LedgerSite(directory);
     this.members = Array.from({ length: count }, (_, i) => {
       const own = join(directory, `node-${i}`);
@@ -50,7 +56,7 @@ export class LedgerConsortium {
   }
 
   get keys(): readonly Uint8Array[] {
-    return this.members.map(({ key }) => key.publicKey);
+    return this.members.slice(0, this.founders).map(({ key }) => key.publicKey);
   }
 
   /** The same for every member, also of another process. */
@@ -61,6 +67,29 @@ export class LedgerConsortium {
     const parsed = parseTransaction(new Uint8Array(readFileSync(file)));
     if (!parsed.ok) throw new Error(parsed.fault.code);
     return parsed.value;
+  }
+
+  /** A change of validators to those of these members, ready all of them. */
+  change(indices: readonly number[], epoch: number): Transaction {
+    const { id } = this.ledgerOf(0).channel;
+    const members = indices.map((index) => present(this.members[index], "member"));
+    const validators = members.map(({ name: of, key }) => ({
+      name: of,
+      organisation: site.organisation,
+      publicKey: key.publicKey,
+    }));
+    const message = approvalBytes(nodeCrypto, id, { epoch, validators });
+    const claims = encodeGovernanceClaims({
+      kind: "validators",
+      epoch,
+      validators,
+      organisations: [{ name: site.organisation, ca: nodeCrypto.sha256(this.site.ca) }],
+      readiness: members.map(({ key }, index) => ({ index, signature: key.sign(message) })),
+      at: unixMillis(1_750_000_000_000),
+    });
+    const signer = { issuer: site.organisation, key: this.site.caKey };
+    const statement = signStatement(signer, "validators", claims);
+    return { statement, consistency: [], certificates: [] };
   }
 
   ledgerOf(index: number): ReplicatedLedger {
@@ -83,6 +112,7 @@ export class LedgerConsortium {
     member.ledger = await node.openLedger({
       path: join(member.directory, "ledger.db"),
       validatorKey: member.key,
+      self: member.name,
       parameters: quickParameters,
       openChannel: () => this.opening(),
     });

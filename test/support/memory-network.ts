@@ -9,7 +9,7 @@ type Receive = (peer: Identifier, channel: Digest, payload: Uint8Array) => void;
 export class MemoryNetwork {
   readonly #receivers = new Map<Identifier, Receive>();
   /** Decides what is lost; nothing unless set. */
-  isLost: (from: Identifier, to: Identifier) => boolean = () => false;
+  isLost: (from: Identifier, to: Identifier, payload: Uint8Array) => boolean = () => false;
   /** Frames and their bytes, lost ones too. */
   frames = 0;
   bytes = 0;
@@ -28,7 +28,7 @@ export class MemoryNetwork {
   #send(from: Identifier, to: Identifier, { channel, payload }: PeerFrame): void {
     this.frames++;
     this.bytes += payload.length;
-    if (this.isLost(from, to)) return;
+    if (this.isLost(from, to, payload)) return;
     setImmediate(() => this.#receivers.get(to)?.(from, channel, payload));
   }
 }

@@ -48,6 +48,17 @@ export class ChannelEngine<State> {
     this.#ports = ports;
     this.#config = config;
     this.#current = this.#epoch(recovered.validators, recovered);
+    if (recovered.ended !== undefined)
+      this.#previous = this.#epoch(recovered.ended.validators, {
+        ...recovered.ended,
+        hasEnded: true,
+        floor: recovered.floor,
+        amnesia: recovered.amnesia,
+        rows: [],
+        blocks: [],
+        certificates: [],
+        ...(recovered.sealed === undefined ? {} : { sealed: recovered.sealed }),
+      });
   }
 
   /** Of the epoch that orders. */
@@ -70,6 +81,7 @@ export class ChannelEngine<State> {
     switch (event.type) {
       case "start":
         this.#nonce = event.nonce;
+        if (this.#previous !== undefined) this.#step(this.#previous, event, moment, effects);
         this.#step(this.#current, event, moment, effects);
         break;
       case "tick":

@@ -12,7 +12,13 @@ export type EngineConfig = Pick<ReplicaConfig, "channel" | "parameters"> & {
 };
 
 /** What the disk held, and the validators of the epoch in which the tip is or which the tip began. */
-export type EngineRecovered<State> = Recovered<State> & { readonly validators: ValidatorSet };
+export type EngineRecovered<State> = Recovered<State> & {
+  readonly validators: ValidatorSet;
+  /** Where the tip is a boundary: the epoch that it ended, whose validators may still have to seal it. */
+  readonly ended?: Pick<Recovered<State>, "tip" | "unsealed"> & {
+    readonly validators: ValidatorSet;
+  };
+};
 
 export type EngineEvent =
   /** The first event, once. `nonce`: 8 random bytes. */

@@ -124,6 +124,7 @@ export class ReplicaCore<State> {
     }));
     this.startedAt = { now: monotonicMillis(0) };
     this.view = tip.view + 1;
+    this.ended = recovered.hasEnded ?? false;
   }
 
   get now(): MonotonicMillis {

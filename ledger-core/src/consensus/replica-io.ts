@@ -120,6 +120,8 @@ export type Recovered<State> = {
   readonly sealed?: SealedPoint;
   /** The newest seal point of the final chain, where that is not sealed yet. */
   readonly unsealed?: SealPoint;
+  /** The tip is the boundary of this epoch: nothing more is ordered. */
+  readonly hasEnded?: boolean;
   readonly floor: VoteFloor;
   readonly amnesia: boolean;
   readonly rows: readonly VoteRow[];

@@ -74,7 +74,11 @@ export class PointSigner {
     if (last !== undefined) {
       this.#requireOwn(last.size, last.root);
       if (last.size > size) throw inconsistent(last.size, size);
-      if (last.size === size) return;
+      if (last.size === size) {
+        // The next epoch's validators seal it again; one that is in both makes the same bytes again.
+        if (last.epoch < point.epoch) this.#rows.handOver.run(point.epoch, point.height, size);
+        return;
+      }
     }
     const clock = Math.min(Math.floor(now / 1_000), cosignatureTimeSecondsMax);
     const timeSeconds = Math.max(clock, last?.time_seconds ?? 0);
@@ -102,7 +106,7 @@ export class PointSigner {
     const size = Number(point.size);
     const row = this.#rows.at.get(size);
     if (row === undefined) return undefined;
-    if (row.epoch !== point.epoch || !equal(row.root, point.root))
+    if (row.epoch < point.epoch || !equal(row.root, point.root))
       throw inconsistent(row.size, this.#log.size);
     this.#requireOwn(row.size, row.root);
     const head = { origin: this.#origin, size: point.size, root: point.root };
@@ -119,6 +123,9 @@ function promiseStatements(db: Database.Database) {
   return {
     put: db.prepare<[number, number, number, Uint8Array, number]>(
       "INSERT INTO channel_promise VALUES (?, ?, ?, ?, ?)",
+    ),
+    handOver: db.prepare<[number, number, number]>(
+      "UPDATE channel_promise SET epoch = ?, height = ? WHERE size = ?",
     ),
     at: db.prepare<[number], PromiseColumns>("SELECT * FROM channel_promise WHERE size = ?"),
     newest: db.prepare<[], PromiseColumns>(

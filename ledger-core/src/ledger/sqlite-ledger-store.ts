@@ -101,7 +101,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     return this.#guarded(() => {
       const { genesis, votes, crypto, self, key, parameters, follows } = this.#options;
       const channel = genesis.identity.id;
-      const { tip, validators, final } = this.#tip();
+      const { tip, validators, final, ended } = this.#tip();
       this.#state = tip.state;
       this.#time = tip.time;
       // A crash may have come between the block's commit and this.
@@ -117,6 +117,14 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
         ...votes.load(channel),
         tip,
         validators,
+        ...(ended === undefined
+          ? {}
+          : {
+              ended: {
+                ...ended,
+                ...(isOpen && promised.epoch < validators.epoch ? { unsealed: promised } : {}),
+              },
+            }),
         ...(sealed === undefined ? {} : { sealed }),
         ...(isOpen && promised.epoch === validators.epoch ? { unsealed: promised } : {}),
       };
@@ -161,9 +169,12 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   }
 
   keepSeal(sealed: SealedEffect): void {
-    if (sealed.point.size <= (this.#sealed?.size ?? 0n)) return;
+    const { size } = sealed.point;
+    const held = this.#sealed?.size ?? 0n;
+    if (size < held) return;
     this.#write(() => this.#seals.put(sealed));
-    this.#sealed = this.#combined(sealed);
+    // Sealed again by the next epoch: who has the first seal needs no epochs file for it.
+    if (size > held) this.#sealed = this.#combined(sealed);
   }
 
   prune(below: number): void {
@@ -183,6 +194,8 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     readonly tip: FinalTip<LedgerState>;
     readonly validators: ValidatorSet;
     readonly final?: VoteFloor;
+    /** Where the tip is a boundary: the epoch that it ended. */
+    readonly ended?: Pick<EngineRecovered<LedgerState>, "tip" | "validators">;
   } {
     const { channel, genesis } = this.#options;
     const stored = channel.loadState(genesis);
@@ -219,7 +232,14 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
       state: { ...stored, epochStart },
       certificate,
     };
-    return { tip, validators: this.#validatorsOf(orders), final: { epoch, view } };
+    return {
+      tip,
+      validators: this.#validatorsOf(orders),
+      final: { epoch, view },
+      ...(boundary === undefined
+        ? {}
+        : { ended: { tip: { ...tip, view }, validators: this.#validatorsOf(epoch) } }),
+    };
   }
 
   #validatorsOf(epoch: number): ValidatorSet {

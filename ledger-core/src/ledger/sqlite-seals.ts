@@ -36,7 +36,9 @@ export class SqliteSeals {
       INSERT INTO channel_sealed VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (epoch) DO UPDATE SET size = excluded.size, height = excluded.height,
         root = excluded.root, seals = excluded.seals WHERE excluded.size > size`);
-    this.#newest = db.prepare("SELECT * FROM channel_sealed ORDER BY size DESC LIMIT 1");
+    this.#newest = db.prepare(
+      "SELECT * FROM channel_sealed ORDER BY size DESC, epoch DESC LIMIT 1",
+    );
   }
 
   /** Durable when it returns, or with the transaction that it is in. An older one changes nothing. */
