@@ -4,6 +4,7 @@ import { present } from "../base/assert.ts";
 import type { Header } from "./block.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import type { Certificate } from "./certificate.ts";
+import { enterView } from "./certifying.ts";
 import type { ReplicaCore } from "./replica-core.ts";
 import type { FinalizedBlock, FinalTip, ReplicaParameters, SealPoint } from "./replica-io.ts";
 import type { SealOutcome } from "./sealing.ts";
@@ -84,6 +85,8 @@ function commit<State>(
   };
   tree.advance(tip);
   history.advance({ view, digest: last.digest });
+  // Certificates that came when it was too far may let this validator enter now.
+  enterView(core, history.highestCertified + 1);
   const floor = book.raiseFloor(view);
   out.commit({ blocks, certificate, floor });
   for (const { ids } of blocks) for (const id of ids) pool.delete(id);
