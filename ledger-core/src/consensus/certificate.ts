@@ -1,5 +1,6 @@
 /** Quorum certificates: q signatures over one ballot, by distinct validators of the epoch. */
 
+import { present } from "../base/assert.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
@@ -52,8 +53,7 @@ export function verifyCertificate(
     return err({ code: "CERTIFICATE_QUORUM_MISSING", have, needed });
   const bytes = voteBytes({ channel, epoch }, ballot);
   for (const [at, voter] of voters.entries()) {
-    const signature = signatures[at];
-    if (signature === undefined) return err({ code: "CERTIFICATE_QUORUM_MISSING", have, needed });
+    const signature = present(signatures[at], "as many signatures as voters");
     if (isKnown(voter, signature)) continue;
     if (!crypto.verify(validators.keyOf(voter), bytes, signature))
       return err({ code: "CERTIFICATE_SIGNATURE_WRONG", voter });

@@ -34,9 +34,8 @@ export const fetchItemsMax = 64;
 export const looseBlocksMax = 64;
 /** Votes of the asker that a status answers with. */
 export const votesPerStatusMax = 256;
-/** Equivocation proofs in a block, and kept by a validator. */
+/** Equivocation proofs in a block; a validator keeps one for each other one that lied. */
 export const equivocationsPerBlockMax = 16;
-export const equivocationsKeptMax = 256;
 /** Seal points that wait for their quorum; older ones are covered by newer ones. */
 export const sealPointsOpenMax = 64;
 /** Bytes of one validator's signatures over a seal point. */

@@ -50,7 +50,7 @@ export class Mempool {
     if (this.#bytes + transaction.bytes.length > mempoolBytesMax) return false;
     if (origin !== "own" && used >= this.#peerMax) return false;
     this.#entries.set(transaction.id, { ...transaction, origin });
-    this.#perOrigin.set(origin, used + 1);
+    this.#count(origin, 1);
     this.#bytes += transaction.bytes.length;
     this.version++;
     return true;
@@ -60,15 +60,19 @@ export class Mempool {
     const entry = this.#entries.get(id);
     if (entry === undefined) return false;
     this.#entries.delete(id);
-    this.#perOrigin.set(entry.origin, (this.#perOrigin.get(entry.origin) ?? 1) - 1);
+    this.#count(entry.origin, -1);
     this.#bytes -= entry.bytes.length;
     this.version++;
     return true;
   }
 
   #reown(entry: Entry): void {
-    this.#perOrigin.set(entry.origin, (this.#perOrigin.get(entry.origin) ?? 1) - 1);
-    this.#perOrigin.set("own", (this.#perOrigin.get("own") ?? 0) + 1);
+    this.#count(entry.origin, -1);
+    this.#count("own", 1);
     this.#entries.set(entry.id, { ...entry, origin: "own" });
+  }
+
+  #count(origin: Entry["origin"], change: 1 | -1): void {
+    this.#perOrigin.set(origin, (this.#perOrigin.get(origin) ?? 0) + change);
   }
 }

@@ -5,7 +5,7 @@ import { decodeCbor, encodeCbor } from "../base/cbor.ts";
 import type { FieldFault } from "../base/field-reader.ts";
 import { FieldReader } from "../base/field-reader.ts";
 import type { Result } from "../base/result.ts";
-import { err, ok } from "../base/result.ts";
+import { err } from "../base/result.ts";
 import { certificateValue, readCertificate, readVote, voteValue } from "./ballot-codec.ts";
 import { blockValue, readBlock } from "./block.ts";
 import type { Certificate } from "./certificate.ts";
@@ -62,18 +62,13 @@ export function parseMessage(bytes: Uint8Array): Result<Message, MessageFault> {
   const version = outer.uint(0, Number.MAX_SAFE_INTEGER);
   const number = outer.uint(1, Number.MAX_SAFE_INTEGER);
   const fields = outer.nested(2);
-  if (outer.fault === undefined && version !== messageVersion)
-    return err({ code: "MESSAGE_OTHER_VERSION", version });
+  if (outer.fault !== undefined) return err(outer.fault);
+  if (version !== messageVersion) return err({ code: "MESSAGE_OTHER_VERSION", version });
   const type = names.get(number);
-  if (outer.fault === undefined && type === undefined)
-    return err({ code: "MESSAGE_TYPE_UNKNOWN", type: number });
-  const message = type === undefined ? undefined : readers[type](fields);
+  if (type === undefined) return err({ code: "MESSAGE_TYPE_UNKNOWN", type: number });
+  const message = readers[type](fields);
   fields.close();
-  const finished = outer.finish(message);
-  if (!finished.ok) return finished;
-  return finished.value === undefined
-    ? err({ code: "MESSAGE_TYPE_UNKNOWN", type: number })
-    : ok(finished.value);
+  return outer.finish(message);
 }
 
 const names = new Map<number, Message["type"]>();
@@ -144,7 +139,7 @@ function statusFields(status: Status): CborValue {
 
 const counter = Number.MAX_SAFE_INTEGER;
 
-const readers: { readonly [T in Message["type"]]: (fields: FieldReader) => Message | undefined } = {
+const readers: { readonly [T in Message["type"]]: (fields: FieldReader) => Message } = {
   propose: readPropose,
   vote: (fields) => ({
     type: "vote",

@@ -1,5 +1,6 @@
 /** What the parts of a replica share: its fields, and the few things that several of them do. */
 
+import { present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
 import type { MonotonicMillis, UnixMillis } from "../base/time.ts";
 import { monotonicMillis, unixMillis } from "../base/time.ts";
@@ -7,7 +8,6 @@ import { Amnesia } from "./amnesia.ts";
 import { BlockTree } from "./block-tree.ts";
 import type { EquivocationProof } from "./equivocation-proof.ts";
 import { Fetching } from "./fetching.ts";
-import { equivocationsKeptMax } from "./limits.ts";
 import { Mempool } from "./mempool.ts";
 import type { Propose } from "./message.ts";
 import { Backoff, Patience } from "./patience.ts";
@@ -173,9 +173,8 @@ export class ReplicaCore<State> {
 
   /** A verified proof: its voter's views are not waited for. */
   offend(proof: EquivocationProof): void {
-    const isNew = !this.offenders.has(proof.voter);
+    if (this.offenders.has(proof.voter)) return;
     this.offenders.add(proof.voter);
-    if (!isNew || this.equivocations.length >= equivocationsKeptMax) return;
     this.equivocations.push(proof);
     this.out.emit({ type: "equivocation", proof });
     this.out.send("all", { type: "equivocation", proof });
@@ -190,7 +189,7 @@ export class ReplicaCore<State> {
     const isFresh = (at: number) => this.now - Math.max(at, this.startedAt.now) <= skipMs;
     const heard = this.peers.filter((peer, at) => at !== this.self && peer.heardAt > 0);
     const fresh = heard.filter(({ heardAt }) => isFresh(heardAt)).length;
-    const silent = !isFresh(this.peers[leader]?.heardAt ?? 0);
+    const silent = !isFresh(present(this.peers[leader], "peer of the set").heardAt);
     // "While q others spoke": of n − 1 others a quorum may be all, so oneself counts in.
     return silent && fresh + 1 >= this.set.quorum;
   }
