@@ -78,7 +78,7 @@ describe("BlockTree executes", () => {
     const node = tree.add(third.block, { kept: true });
     expect(tree.execute(node)).toBe("pending");
     expect(node.invalid).toBeUndefined();
-    expect(tree.chainTo(third.digest)).toEqual({ missing: second.digest });
+    expect(tree.chainTo(third.digest)).toEqual({ missing: second.digest, height: 2 });
     expect(tree.chainTo(digestOf("unknown"))).toEqual({ missing: digestOf("unknown") });
     tree.add(second.block, { kept: false });
     tree.add(first.block, { kept: false });
