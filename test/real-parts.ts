@@ -3,7 +3,13 @@
 import { spawnSync } from "node:child_process";
 
 /** Each part by the command that proves it; the names are Debian's packages. */
-const parts = { softhsm2: "softhsm2-util", socat: "socat" } as const;
+const parts = {
+  softhsm2: "softhsm2-util",
+  socat: "socat",
+  faketime: "faketime",
+  nftables: "nft",
+  iproute2: "ip",
+} as const;
 
 /**
  * @returns whether the part is there; if not, stderr says which package is missing, and the caller

@@ -14,6 +14,9 @@ const parts = [
   { debian: "softhsm2", present: () => found("softhsm2-util"), for: "keys in a PKCS#11 token" },
   { debian: "socat", present: () => found("socat"), for: "serial lines over pty pairs" },
   { debian: "openssl", present: () => found("openssl"), for: "certificates read by another maker" },
+  { debian: "faketime", present: () => found("faketime"), for: "a validator's clock that jumps" },
+  { debian: "nftables", present: () => found("nft"), for: "packets that are lost, full disks" },
+  { debian: "iproute2", present: () => found("ip"), for: "packets that are lost, full disks" },
   {
     debian: "g++ make python3",
     present: () => isPkcs11Built(root),
@@ -41,14 +44,16 @@ for (const part of parts) {
   );
 }
 
-// The rig comes last and alone: it kills processes under load, and a neighbour would take its load away.
+// The rigs come last and alone: they kill processes under load, and a neighbour would take the load away.
 const rig = "test/end-to-end/rig/rig.test.ts";
+const validators = "test/end-to-end/validators/validators.test.ts";
 const given = process.argv.slice(2);
 const phases = given.some((arg) => !arg.startsWith("-"))
   ? [given]
   : [
-      ["--exclude", rig, ...given],
+      ["--exclude", rig, "--exclude", validators, ...given],
       [rig, ...given],
+      [validators, ...given],
     ];
 const statuses = phases.map((args, phase) => runVitest([...args, ...reportTo(phase)]));
 process.exit(statuses.find((status) => status !== 0) ?? 0);

@@ -54,6 +54,24 @@ export async function createDeviceKeys(
   };
 }
 
+/** The keys of a device whose request was made before, from their PEM. */
+export function reopenDeviceKeys(
+  request: EnrolmentRequest,
+  pem: { readonly signingKey: string; readonly tlsKey: string },
+): DeviceKeys {
+  const key = createPrivateKey(pem.signingKey);
+  const { x = "", y = "" } = createPublicKey(key).export({ format: "jwk" });
+  const parts = [Buffer.of(4), Buffer.from(x, "base64url"), Buffer.from(y, "base64url")];
+  const point = new Uint8Array(Buffer.concat(parts));
+  return {
+    device: request.device,
+    signing: { key, publicKey: { algorithm: "ES256", point } },
+    tlsKey: pem.tlsKey,
+    request,
+    renewal: { signing: request.signing, tls: request.tls },
+  };
+}
+
 async function certificationRequest(
   device: Identifier,
   keys: webcrypto.CryptoKeyPair,

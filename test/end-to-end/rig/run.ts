@@ -1,8 +1,12 @@
-/** `npm run rig -- [--rounds N] [--seed S] [--times T] [--only NAME]`: the long form of the rig. */
+/**
+ * `npm run rig -- [--rounds N] [--seed S] [--times T] [--only NAME]`: the long form of the rig. With
+ * `--validators` it is that of the ledger's four processes.
+ */
 
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { requirePart } from "../../real-parts.ts";
+import { runValidators } from "../validators/run.ts";
 import { scenarios } from "./scenarios/all.ts";
 import { planted, plants } from "./scenarios/planted.ts";
 
@@ -12,6 +16,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     times: { type: "string", default: "1" },
     only: { type: "string" },
+    validators: { type: "boolean", default: false },
   },
 });
 
@@ -32,7 +37,12 @@ async function attempt(name: string, run: () => Promise<boolean>): Promise<void>
   say(`${ok ? "ok" : "FAILED"} ${name} in ${Math.round((performance.now() - begin) / 1_000)} s`);
 }
 
-for (let time = 0; time < Number(values.times); time++) {
+if (values.validators) {
+  const rounds = Number(values.rounds);
+  const seed = values.seed === undefined ? undefined : Number(values.seed);
+  failed = await runValidators({ rounds, seed, times: Number(values.times), only: values.only });
+}
+for (let time = 0; !values.validators && time < Number(values.times); time++) {
   const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed) + time;
   for (const plant of plants) {
     if (!wanted(plant.name)) continue;
