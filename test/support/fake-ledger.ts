@@ -1,5 +1,6 @@
 /** A fake ledger behind the consensus core: its transactions are short texts, its states immutable. */
 
+import { assert } from "@tamga/ledger-core/base/assert";
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { concat, fromUtf8, u64, utf8 } from "@tamga/ledger-core/base/bytes";
@@ -110,6 +111,8 @@ export class FakeLedger implements Application<FakeState> {
     candidates: Iterable<PendingTransaction>,
     limits: { readonly transactionsMax: number; readonly bytesMax: number },
   ): Built<FakeState> {
+    // As of the real one.
+    assert(this.nextEpoch(parent) === undefined, "a boundary is executed, not built");
     let state = parent;
     let room = limits.bytesMax;
     const transactions: Uint8Array[] = [];

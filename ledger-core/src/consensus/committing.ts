@@ -1,6 +1,7 @@
 /** From a finalization to final blocks: executed, committed, and asked to be sealed. */
 
 import { present } from "../base/assert.ts";
+import type { PendingTransaction } from "./application.ts";
 import type { Header } from "./block.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import type { Certificate } from "./certificate.ts";
@@ -90,7 +91,9 @@ function commit<State>(
   const floor = book.raiseFloor(view);
   out.commit({ blocks, certificate, floor });
   for (const { ids } of blocks) for (const id of ids) pool.delete(id);
-  if (header.seal) settleRefusals(core);
+  // Nothing is built on a block that a boundary follows.
+  if (header.seal && core.ports.application.nextEpoch(last.state) === undefined)
+    settleRefusals(core);
   forget(core, blocks);
   askForSeal(core, blocks);
   if (header.boundary !== undefined) {
@@ -120,23 +123,30 @@ function finalized<State>(
 }
 
 /**
- * What outlasts two blocks whose leaders knew of no further transaction is judged, alone, on the final state;
- * what that does not take is refused for good.
+ * What outlasts two blocks whose leaders knew of no further transaction is judged on the final state: first
+ * all together, since each may only wait for the one before it, then alone what that did not take. What is
+ * not valid alone either is refused for good.
  */
 function settleRefusals<State>(core: ReplicaCore<State>): void {
   const { pool, suspects, tree, ports, config } = core;
   const { state, height, time, digest } = tree.tip;
   const content = { height: height + 1, time, parentDigest: digest };
-  const limits = { transactionsMax: 1, bytesMax: config.parameters.blockBytesMax };
+  const { blockTransactionsMax: transactionsMax, blockBytesMax: bytesMax } = config.parameters;
+  const judge = (of: readonly PendingTransaction[]) =>
+    ports.application.build(state, content, of, { transactionsMax, bytesMax });
   const earlier = new Set(suspects);
   suspects.clear();
-  for (const transaction of [...pool.values()]) {
+  const outlasting: PendingTransaction[] = [];
+  for (const transaction of pool.values())
+    if (earlier.has(transaction.id)) outlasting.push(transaction);
+    else suspects.add(transaction.id);
+  if (outlasting.length === 0) return;
+  const together = judge(outlasting);
+  const doubtful = new Set([...together.refused.map(({ id }) => id), ...together.known]);
+  for (const transaction of outlasting) {
     const { id, bytes } = transaction;
-    if (!earlier.has(id)) {
-      suspects.add(id);
-      continue;
-    }
-    const { refused, known } = ports.application.build(state, content, [transaction], limits);
+    if (!doubtful.has(id)) continue;
+    const { refused, known } = judge([transaction]);
     for (const { fault } of refused) core.out.emit({ type: "refused", id, bytes, fault });
     if (refused.length > 0 || known.length > 0) pool.delete(id);
   }

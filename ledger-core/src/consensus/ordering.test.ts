@@ -236,6 +236,14 @@ describe("a transaction", () => {
     expect(network.node("v0").engine.status().pending).toBe(0);
   });
 
+  test("that is never valid is refused by the boundary, and not by the block that asks for it", () => {
+    const lone = new LoneReplica({ set: setOf(1) }).submit("bad:a");
+    for (let waits = 0; waits < 10 && lone.disk.height === 0; waits++) lone.wait(10);
+    lone.submit("set:v0");
+    expect(lone.disk.chain.map(({ ids }) => ids)).toEqual([[], ["set:v0"], []]);
+    expect(lone.all("refused").map(({ id }) => id)).toEqual(["bad:a"]);
+  });
+
   test("that loses to another is not refused while the winner's block is not final", () => {
     const lone = new LoneReplica({ set: setOf(4), self: 1 }).submit("spend:c:x", "spend:c:y");
     expect(lone.sent("propose")[0]?.block.transactions).toEqual([utf8("spend:c:x")]);

@@ -31,6 +31,8 @@ export const transactionsKeptMax = 16_384;
 export const transactionBytesKeptMax = 67_108_864;
 /** Answers to signature checks that a node remembers; one has about 100 bytes. */
 export const verificationsKeptMax = 65_536;
+/** Identities that a node knows to be ordered, and as many that it knows not to be, without asking its database. */
+export const identitiesKeptMax = 32_768;
 
 /** The limits that are part of a channel's validity: every validator has the same. */
 export type LedgerLimits = {

@@ -17,6 +17,7 @@ import type { ChannelGenesis } from "./channel-genesis.ts";
 import { LedgerApplication } from "./ledger-application.ts";
 import type { LedgerState } from "./ledger-state.ts";
 import { PointSigner } from "./point-signer.ts";
+import { RememberedHistory } from "./remembered-history.ts";
 import type { TimedSeal } from "./seal-payload.ts";
 import { combineSeals, verifySealPayload } from "./seal-payload.ts";
 import type { CommitEffect, SealedEffect, ShellStore } from "./shell-io.ts";
@@ -44,6 +45,7 @@ export type LedgerStoreOptions = {
 export class SqliteLedgerStore implements ShellStore<LedgerState> {
   readonly chain: SqliteChain;
   readonly #options: LedgerStoreOptions;
+  readonly #history: RememberedHistory;
   readonly #application: LedgerApplication;
   readonly #signer: PointSigner;
   readonly #seals: SqliteSeals;
@@ -56,7 +58,8 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     const { origin } = genesis.identity;
     this.#options = options;
     this.chain = new SqliteChain(channel, { crypto, genesis });
-    this.#application = new LedgerApplication({ crypto, history: channel.history });
+    this.#history = new RememberedHistory(channel.history);
+    this.#application = new LedgerApplication({ crypto, history: this.#history });
     this.#signer = new PointSigner({ db: channel.db, log: channel.log, crypto }, { key, origin });
     this.#seals = new SqliteSeals(channel.db);
     const stored = this.#seals.newest();
@@ -158,7 +161,9 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
         }
       }
     });
-    const last = commits.at(-1)?.blocks.at(-1);
+    const blocks = commits.flatMap((commit) => commit.blocks);
+    this.#history.appended(blocks.flatMap(({ ids }) => ids));
+    const last = blocks.at(-1);
     if (last === undefined) return;
     this.#state = last.state;
     this.#time = last.block.header.time;
