@@ -10,6 +10,7 @@ import { addRoutes } from "./api/routes.ts";
 import { servedLogs } from "./api/served-logs.ts";
 import { readStatus } from "./api/status.ts";
 import { addTileRoutes } from "./api/tiles.ts";
+import { addTransactionRoute } from "./api/transactions.ts";
 import type { Base } from "./compose-base.ts";
 import { siteFacts } from "./compose-base.ts";
 import { reportRunning } from "./consortium/ledger-report.ts";
@@ -69,6 +70,7 @@ export function composeHttp(
         receipts,
         clock,
       });
+      addTransactionRoute(server, { ledger });
       const { kid } = site.signer;
       const logs = () => servedLogs(nodeCrypto, { ledger, lane, kid });
       addTileRoutes(server, { crypto: nodeCrypto, logs });

@@ -64,3 +64,5 @@ export const refusalsCountedMax = 256;
 /** Rejections of one device at once, and a second after that: each is a leaf in the lane for ever. */
 export const rejectionBurstMax = 1_024;
 export const rejectionsPerSecondMax = 10;
+/** Milliseconds that a transaction over HTTP may take to become final; it may still become so later. */
+export const submitMsMax = 60_000;

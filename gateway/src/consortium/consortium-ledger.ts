@@ -40,7 +40,8 @@ export async function openConsortiumLedger(
     config,
     { site, clock },
     {
-      genesis: genesis.value,
+      channel: genesis.value.identity,
+      trust: () => parts.ledger?.governance.trust ?? genesis.value.policy,
       isRevoked: (kid: Digest) => parts.ledger?.revocations().evidence(kid).ok === false,
       received: (peer, channel, payload) => {
         parts.node?.receive(peer, channel, payload);
@@ -50,7 +51,13 @@ export async function openConsortiumLedger(
   );
   try {
     const network = peers;
-    parts.node = LedgerNode.open({ votesPath: paths.votes, crypto: nodeCrypto, clock, network });
+    parts.node = LedgerNode.open({
+      votesPath: paths.votes,
+      crypto: nodeCrypto,
+      clock,
+      network,
+      membersChanged: () => network.review(),
+    });
     parts.ledger = await parts.node.openLedger({
       path: paths.ledger,
       validatorKey: site.validatorKey,
@@ -58,6 +65,8 @@ export async function openConsortiumLedger(
       parameters: { ...lanParameters, deltaMs: config.ledger.delta },
       openChannel: async () => opening.value,
     });
+    // Epochs may have passed since the opening.
+    network.review();
   } catch (error) {
     await peers.close();
     await parts.node?.close();

@@ -1,6 +1,6 @@
 /** `tamga-gateway ledger export|import|epochs`: what travels by file between sites, and to verifiers. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { assert } from "@tamga/ledger-core/base/assert";
 import { equal } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
@@ -8,8 +8,6 @@ import { encodeHeader } from "@tamga/ledger-core/consensus/block";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { lockDataDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
-import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
-import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import type { Exported } from "@tamga/ledger-core/ledger/export-ledger";
 import { exportLedger, headOf, importLedger } from "@tamga/ledger-core/ledger/export-ledger";
 import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
@@ -18,12 +16,11 @@ import { loadValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { followEpochs } from "@tamga/ledger-core/receipt/epoch-chain";
 import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
 import { encodeEpochs } from "@tamga/ledger-core/receipt/epochs-file";
-import type { Transaction } from "@tamga/ledger-core/wire/transaction";
-import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
 import type { Command } from "commander";
 import type { GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
 import { sitePaths } from "../site/site.ts";
+import { readChannelFile } from "./channel-file.ts";
 import { doubtVotes } from "./doubt-votes.ts";
 import { readLedgerBook } from "./ledger-book.ts";
 
@@ -89,7 +86,7 @@ export function exportTo(
  */
 async function importFrom(config: GatewayConfig, file: string): Promise<void> {
   const paths = sitePaths(config.data_dir);
-  const { transaction, genesis } = readChannel(config);
+  const { transaction, genesis } = readChannelFile(config);
   const head = headOf(file);
   if (!equal(head.channel, genesis.identity.id)) {
     throw new OperationalError(
@@ -137,25 +134,6 @@ async function importFrom(config: GatewayConfig, file: string): Promise<void> {
 
 /** Blocks between two lines that say how far an import is. */
 const blocksPerLine = 1_000;
-
-function readChannel(config: GatewayConfig): {
-  readonly transaction: Transaction;
-  readonly genesis: ChannelGenesis;
-} {
-  const { channel } = sitePaths(config.data_dir);
-  if (!existsSync(channel)) {
-    throw new OperationalError(
-      "CHANNEL_FILE_MISSING",
-      `${channel} is not there: take the channel file first, with tamga-gateway ledger join --channel FILE.`,
-    );
-  }
-  const transaction = parseTransaction(new Uint8Array(readFileSync(channel)));
-  const genesis = transaction.ok ? judgeGenesis(nodeCrypto, transaction.value) : transaction;
-  if (transaction.ok && genesis.ok)
-    return { transaction: transaction.value, genesis: genesis.value };
-  const sentence = `${channel} is not the channel file that was joined: put it back from a backup.`;
-  throw new OperationalError("CHANNEL_FILE_INVALID", sentence);
-}
 
 /**
  * @returns how many sets of validators the channel has had.

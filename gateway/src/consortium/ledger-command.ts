@@ -19,6 +19,7 @@ import { readGatewayConfig } from "../config.ts";
 import { openSite, sitePaths } from "../site/site.ts";
 import { caSigner } from "../site/site-ledger.ts";
 import { addLedgerFileCommands } from "./file-commands.ts";
+import { addLedgerGovernCommands } from "./govern-command.ts";
 import type { Member } from "./member-file.ts";
 import { encodeMember, parseMember, shortKey } from "./member-file.ts";
 import { addLedgerMembersCommand } from "./members-command.ts";
@@ -35,7 +36,8 @@ export function addLedgerCommand(program: Command, where: () => Where): void {
     .option("--out <file>", "where the member file goes; standard output by default")
     .option("--address <host:port...>", "where other members may dial this node")
     .option("--channel <file>", "the channel file; afterwards `run` takes part in it")
-    .action((options: { out?: string; address?: string[]; channel?: string }) =>
+    .option("--follow", "also where this node is no validator of it: until it is admitted")
+    .action((options: { out?: string; address?: string[]; channel?: string; follow?: boolean }) =>
       join(readGatewayConfig(where()), options),
     );
   ledger
@@ -49,6 +51,7 @@ export function addLedgerCommand(program: Command, where: () => Where): void {
   addLedgerStatusCommand(ledger, where);
   addLedgerMembersCommand(ledger, where);
   addLedgerFileCommands(ledger, where);
+  addLedgerGovernCommands(ledger, where);
 }
 
 /** The member file of a node whose keys are there or made now. */
@@ -69,10 +72,16 @@ async function ownMember(config: GatewayConfig, addresses: readonly string[]) {
 
 async function join(
   config: GatewayConfig,
-  options: { readonly out?: string; readonly address?: string[]; readonly channel?: string },
+  options: {
+    readonly out?: string;
+    readonly address?: string[];
+    readonly channel?: string;
+    readonly follow?: boolean;
+  },
 ): Promise<void> {
   const { member } = await ownMember(config, options.address ?? []);
-  if (options.channel !== undefined) return take(config, member, options.channel);
+  if (options.channel !== undefined)
+    return take(config, member, { ...options, channel: options.channel });
   const text = encodeMember(member);
   if (options.out === undefined) process.stdout.write(text);
   else writeFileSync(options.out, text);
@@ -83,10 +92,14 @@ async function join(
 }
 
 /** Written before anything depends on it, and never again once a ledger stands on it. */
-function take(config: GatewayConfig, member: Member, file: string): void {
+function take(
+  config: GatewayConfig,
+  member: Member,
+  { channel: file, follow }: { readonly channel: string; readonly follow?: boolean },
+): void {
   const paths = sitePaths(config.data_dir);
   const bytes = readGiven(file);
-  const genesis = judgeChannelFile(bytes, member);
+  const genesis = judgeChannelFile(bytes, member, { follows: follow === true });
   if (existsSync(paths.ledger)) {
     throw new OperationalError(
       "LEDGER_EXISTS",

@@ -57,11 +57,16 @@ export async function openConsortium(
 }
 
 /**
- * Judges a channel file, and that this node is one of its validators with its own key and CA.
+ * Judges a channel file, and that this node is one of its validators with its own key and CA; or, where it
+ * follows until the members admit it, that the channel is the one that it is configured for.
  *
  * @throws OperationalError CHANNEL_FILE_INVALID, CHANNEL_NOT_OURS.
  */
-export function judgeChannelFile(bytes: Uint8Array, own: Member): ChannelGenesis {
+export function judgeChannelFile(
+  bytes: Uint8Array,
+  own: Member,
+  { follows = false }: { readonly follows?: boolean } = {},
+): ChannelGenesis {
   const transaction = parseTransaction(bytes);
   const judged = transaction.ok ? judgeGenesis(nodeCrypto, transaction.value) : transaction;
   if (!judged.ok) {
@@ -69,9 +74,10 @@ export function judgeChannelFile(bytes: Uint8Array, own: Member): ChannelGenesis
     throw new OperationalError("CHANNEL_FILE_INVALID", sentence);
   }
   const { policy } = judged.value;
+  const isOfOurs = policy.consortium === own.consortium && policy.channel === own.channel;
+  if (follows && isOfOurs) return judged.value;
   const isOurs =
-    policy.consortium === own.consortium &&
-    policy.channel === own.channel &&
+    isOfOurs &&
     policy.organisations.some(({ name, ca }) => name === own.organisation && equal(ca, own.ca)) &&
     policy.validators.some(
       ({ name, organisation, publicKey }) =>

@@ -3,23 +3,26 @@
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
+import type { ChannelIdentity } from "@tamga/ledger-core/ledger/channel-genesis";
 import { createPeerJudge } from "@tamga/ledger-core/ledger/peer-judge";
 import type { PeerMember, PeerReceiver } from "@tamga/ledger-core/ledger/peer-network";
 import { TlsPeerNetwork } from "@tamga/ledger-core/ledger/tls-peer-network";
+import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { GatewayConfig } from "../config.ts";
 import type { Site } from "../site/site.ts";
 
 export type PeerFacts = {
-  readonly genesis: ChannelGenesis;
+  readonly channel: ChannelIdentity;
+  /** The members of now; after a change call `review` of the network. */
+  readonly trust: () => TrustPolicy;
   /** Whether an organisation took this key back. */
   readonly isRevoked: (kid: Digest) => boolean;
   readonly received: PeerReceiver;
 };
 
 /**
- * Opens the door and dials. Members are the channel's validators; what configuration says of a node is the
+ * Opens the door and dials. Members are the channel's validators of now; what configuration says of a node is the
  * way to it, never who it is.
  *
  * @throws OperationalError PEER_CREDENTIALS_BAD, PEER_PORT_TAKEN.
@@ -30,21 +33,20 @@ export async function openPeers(
   facts: PeerFacts,
 ): Promise<TlsPeerNetwork> {
   const { consortium, gateway, peers } = config;
-  const members = membersOf(config, facts.genesis);
-  const { id } = facts.genesis.identity;
-  const { trustedCas } = facts.genesis.policy;
+  const { id } = facts.channel;
+  const members = () => membersOf(config, facts);
   const network = new TlsPeerNetwork({
     self: { consortium, name: gateway },
     credentials: site.peer,
     judge: createPeerJudge({
       crypto: nodeCrypto,
       consortium,
-      members: () => members,
-      channels: () => [{ id, trustedCas }],
+      members,
+      channels: () => [{ id, trustedCas: facts.trust().trustedCas }],
       isRevoked: (key) => facts.isRevoked(thumbprint((bytes) => nodeCrypto.sha256(bytes), key)),
       now: () => clock.now(),
     }),
-    members: () => members,
+    members,
     ways: peers.nodes.map(({ name, addresses, via }) => ({ name, addresses, via })),
     relays: peers.relays,
     received: facts.received,
@@ -54,17 +56,21 @@ export async function openPeers(
   return network;
 }
 
+/** The validators, and this node where it is none, or not yet. */
 function membersOf(
-  { gateway, peers }: GatewayConfig,
-  { policy, identity }: ChannelGenesis,
+  { gateway, organisation: own, peers }: GatewayConfig,
+  { trust, channel }: PeerFacts,
 ): readonly PeerMember[] {
-  return policy.validators.map(({ name, organisation }) => ({
+  const { validators } = trust();
+  const isIn = validators.some(({ name }) => name === gateway);
+  const nodes = isIn ? validators : [...validators, { name: gateway, organisation: own }];
+  return nodes.map(({ name, organisation }) => ({
     name,
     organisation,
     border:
       name === gateway
         ? peers.border
         : (peers.nodes.find((node) => node.name === name)?.border ?? true),
-    channels: [identity.id],
+    channels: [channel.id],
   }));
 }

@@ -200,7 +200,7 @@ export class LaneOrderer {
         index,
         size: seal.size,
         path: ledger.inclusion(index, seal.size),
-        seals: sealsOf(crypto, ledger.trustPolicy, seal),
+        seals: sealsOf(crypto, seal.sealers ?? ledger.trustPolicy, seal),
       },
       revocations: ledger.revocations(index).entries,
     });

@@ -36,6 +36,8 @@ export type LedgerNodeOptions = {
   readonly network?: Pick<PeerNetwork, "send">;
   /** A channel stopped for good while nobody was waiting for it. Throws unless given. */
   readonly stopped?: (error: unknown) => void;
+  /** A channel has other members: its `governance` names them. */
+  readonly membersChanged?: (channel: Digest) => void;
 };
 
 export type OpenLedgerOptions = {
@@ -134,7 +136,7 @@ export class LedgerNode {
       "database" | "store" | "genesis" | "self" | "key"
     >,
   ): ReplicatedLedger {
-    const { clock, network, stopped } = this.#options;
+    const { clock, network, stopped, membersChanged } = this.#options;
     const { id } = parts.genesis.identity;
     const key = toHex(id);
     assert(!this.#ledgers.has(key), "a channel is open once");
@@ -152,6 +154,7 @@ export class LedgerNode {
           this.#votes.write([{ channel: id, writes: [{ type: "final", floor }] }]);
       },
       stopped: stopped ?? throwLater,
+      membersChanged: () => membersChanged?.(id),
     });
     this.#ledgers.set(key, ledger);
     return ledger;

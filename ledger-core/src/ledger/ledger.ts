@@ -3,6 +3,7 @@
 import type { Digest } from "../base/bytes.ts";
 import type { Result } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
+import type { Sealers } from "../receipt/sealers.ts";
 import type { TrustPolicy } from "../receipt/trust-policy.ts";
 import type { TreeHead } from "../wire/device-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
@@ -18,6 +19,8 @@ export type SealedCheckpoint = TreeHead & {
   readonly note: string;
   /** The same validators' RFC 9942 signatures over the same root, good for every leaf. */
   readonly signatures: readonly LogSignature[];
+  /** The validators of the epoch that sealed it; the trust policy's where it is absent. */
+  readonly sealers?: Pick<Sealers, "origin" | "validators" | "quorum">;
 };
 
 /** What the ledger ordered last of a gateway's open lane. */

@@ -12,6 +12,7 @@ import { sealPointsOpenMax } from "../consensus/limits.ts";
 import type { SealPoint } from "../consensus/replica-io.ts";
 import { ValidatorSet } from "../consensus/validator-set.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
+import { sealsOf } from "../receipt/seal-evidence.ts";
 import { verifyLogSignature } from "../wire/log-signature.ts";
 import { PointSigner } from "./point-signer.ts";
 import { combineSeals, parseSealPayload, verifySealPayload } from "./seal-payload.ts";
@@ -171,6 +172,8 @@ describe("a quorum's signatures", () => {
     const seal = combineSeals(nodeCrypto, validators, { origin, ...point }, seals);
     expect(seal.note.split("\n").filter((line) => line.startsWith("—"))).toHaveLength(3);
     expect(seal.at).toBe(7_000);
+    // Of whichever epoch they are: the seal says who made it.
+    expect(sealsOf(nodeCrypto, present(seal.sealers, "sealers"), seal)).toHaveLength(3);
     for (const [at, index] of [0, 2, 3].entries()) {
       const key = present(keys[index], "key").publicKey;
       const signature = present(seal.signatures[at], "signature");

@@ -45,6 +45,7 @@ export type ReplicatedLedgerParts = Omit<EngineShellOptions<LedgerState>, "deliv
   readonly closed: () => void;
   /** The channel stopped for good: what it could not do and nobody was waiting for. */
   readonly stopped: (error: unknown) => void;
+  readonly membersChanged: () => void;
 };
 
 export class ReplicatedLedger implements Ledger {
@@ -292,7 +293,9 @@ export class ReplicatedLedger implements Ledger {
         return;
       case "amnesia":
       case "equivocation":
+        return;
       case "epoch-started":
+        this.#parts.membersChanged();
         return;
     }
   }

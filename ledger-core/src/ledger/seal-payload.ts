@@ -100,6 +100,7 @@ export function combineSeals(
     note: present(note, "a note is text"),
     signatures: parts.map(({ signature }) => signature),
     at: unixMillis(at * 1_000),
+    sealers: { origin: head.origin, validators: validators.entries, quorum: validators.quorum },
   };
 }
 
