@@ -14,7 +14,7 @@ import {
 import { LoneReplica } from "../../../test/support/lone-replica.ts";
 import { present } from "../base/assert.ts";
 import { blockBytes } from "./block.ts";
-import { answerBytesMax, fetchItemsMax, looseBlocksMax } from "./limits.ts";
+import { answerBytesMax, fetchItemsMax, looseBlocksMax, votesPerStatusMax } from "./limits.ts";
 import type { FinalBlocks, Status } from "./message.ts";
 
 const set = setOf(4);
@@ -251,6 +251,26 @@ describe("a status", () => {
     ]);
     expect(lone.receive(2, status({ question, epoch: 1 })).sent("status")).toEqual([]);
   });
+});
+
+test("an answer holds votesPerStatusMax votes, those of the newest views", () => {
+  const lone = new LoneReplica({ set, parameters: quiet });
+  const views = votesPerStatusMax / 2 + 1;
+  const held = (count: number) => {
+    lone.receive(2, status({ question: new Uint8Array(8) }));
+    const votes = lone.sent("status")[0]?.answer?.votes ?? [];
+    expect(votes).toHaveLength(count);
+    return votes.map(({ ballot }) => ballot.view);
+  };
+  for (let view = 1; view < views; view++) {
+    lone.votes([2], nullify(view));
+    lone.votes([2], notarize(view, digestOf("block")));
+    lone.certificate(nullify(view), others);
+  }
+  expect(Math.min(...held(votesPerStatusMax))).toBe(1);
+  lone.votes([2], nullify(views));
+  const newest = held(votesPerStatusMax);
+  expect([newest[0], newest.filter((view) => view === 1).length]).toEqual([views, 1]);
 });
 
 test("a message of nobody, or of oneself, is no message", () => {

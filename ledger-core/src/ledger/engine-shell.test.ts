@@ -10,6 +10,7 @@ import {
 import { name } from "../../../test/support/wire-samples.ts";
 import { present } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
+import { encodeCbor } from "../base/cbor.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { monotonicMillis } from "../base/time.ts";
 import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
@@ -20,6 +21,7 @@ import { ManualClock } from "../daemon/manual-clock.ts";
 import { EngineShell } from "./engine-shell.ts";
 import {
   eventsPerTurnMax,
+  inboundBytesPerPeerMax,
   inboundMessagesPerPeerMax,
   misbehaviourKindsMax,
   recoverPauseMsMax,
@@ -311,6 +313,38 @@ describe("what peers send", () => {
     expect(from).toHaveLength(eventsPerTurnMax);
     expect(from.findIndex((event) => event.from === c)).toBe(1);
     while (channel.events.length < inboundMessagesPerPeerMax + 2) await turn();
+  });
+
+  it("is kept up to so many bytes of a peer, and up to as many of another", async () => {
+    const channel = new Channel("one", () => []);
+    channel.shell.start();
+    await turn();
+    const bytes = inboundBytesPerPeerMax / 64;
+    const overhead = encodeMessage({ type: "transactions", transactions: [new Uint8Array(bytes)] });
+    const message = encodeMessage({
+      type: "transactions",
+      transactions: [new Uint8Array(2 * bytes - overhead.length)],
+    });
+    expect(message).toHaveLength(bytes);
+    for (let i = 0; i < 64; i++) channel.shell.receive(b, message);
+    expect(channel.shell.misbehaviour.of(b, "INBOUND_FULL")).toBe(0);
+    channel.shell.receive(b, encodeMessage(fetch));
+    expect(channel.shell.misbehaviour.of(b, "INBOUND_FULL")).toBe(1);
+    channel.shell.receive(c, message);
+    expect(channel.shell.misbehaviour.of(c, "INBOUND_FULL")).toBe(0);
+  });
+
+  it("is counted where it is of another version, or a certificate that repeats a signer", async () => {
+    const repeated: Effect = { type: "misbehaviour", from: b, code: "CERTIFICATE_SIGNER_REPEATED" };
+    const channel = new Channel("one", on("message", repeated));
+    channel.shell.start();
+    channel.shell.receive(b, encodeCbor([2, 4, [1]]));
+    await turn();
+    expect(channel.events.map(({ type }) => type)).toEqual(["start"]);
+    expect(channel.shell.misbehaviour.of(b, "MESSAGE_OTHER_VERSION")).toBe(1);
+    channel.shell.receive(b, encodeMessage(status));
+    await turn();
+    expect(channel.shell.misbehaviour.of(b, "CERTIFICATE_SIGNER_REPEATED")).toBe(1);
   });
 
   it("is counted where it is no message", async () => {

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { createServer } from "node:net";
 import { describe, expect, test, vi } from "vitest";
 import { LinkTap } from "../../../test/support/link-tap.ts";
 import type { RunningPeer } from "../../../test/support/peer-consortium.ts";
@@ -185,4 +188,32 @@ test("a key that does not go with its certificate is refused before anything is 
   const { certificates } = site.credentials("a", "north");
   const opening = site.open("a", { credentials: { key, certificates } });
   await expect(opening).rejects.toMatchObject({ code: "PEER_CREDENTIALS_BAD" });
+});
+
+test("who takes a connection and says nothing is let go after dialMsMax, and dialled again", async () => {
+  const sockets: Socket[] = [];
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    sockets.push(socket.resume());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const dialMsMax = 200;
+  await using site = new PeerConsortium({
+    a: { organisation: "north" },
+    b: { organisation: "south" },
+  });
+  const from = performance.now();
+  const a = await site.open("a", { dials: { b: address.port }, limits: { dialMsMax } });
+  await vi.waitFor(() => expect(sockets[0]?.closed).toBe(true), soon);
+  expect(performance.now() - from).toBeGreaterThanOrEqual(dialMsMax - 5);
+  await vi.waitFor(() => expect(sockets.length).toBeGreaterThan(1), soon);
+  await vi.waitFor(() => {
+    expect(a.status("b").counts.get("PEER_UNREACHABLE")).toBeGreaterThan(0);
+  }, soon);
+  expect(a.status("b").connection.kind).toBe("none");
+  await site.close(a);
+  server.close();
 });
