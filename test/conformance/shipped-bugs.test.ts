@@ -1,6 +1,6 @@
 /** The bugs that other projects shipped (CONSENSUS, "Bugs that others shipped"), each row by its name. */
 
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
@@ -270,6 +270,26 @@ describe("Tendermint #247, #8739: a torn end of the log is skipped in silence, a
     expect(found).toEqual(whole);
   });
 
+  test.each([0.002, 0.1, 0.3, 0.5, 0.7, 0.9])(
+    "a byte that decayed in what was committed stops the node, which says where (%d of the log)",
+    (share) => {
+      const decayed = () => afterKill((log) => flipped(log, Math.floor(log.length * share)));
+      expect(decayed).toThrow(
+        expect.objectContaining({
+          code: "DATABASE_CORRUPT",
+          message: expect.stringMatching(/frame \d+ of its -wal is not what was written/),
+        }),
+      );
+    },
+  );
+
+  test("in the newest commit alone it looks as one that was cut off: a peer that holds the vote tells", () => {
+    const { whole, found } = afterKill((log) => flipped(log, log.length - 100));
+    expect(found.rows).toEqual(whole.rows.slice(0, -1));
+    const lone = new LoneReplica({ set, ...quiet }).receive(1, voteMessage(set, 0, nullify(1)));
+    expect([lone.status.abstaining, lone.submit("note:a").wait(1_000).voted]).toEqual([true, []]);
+  });
+
   test("a write that was cut off is not there, and nothing before it is missing", () => {
     const { whole, found } = afterKill((log) => {
       const torn = new Uint8Array(log.length + 3_000).fill(7);
@@ -277,8 +297,18 @@ describe("Tendermint #247, #8739: a torn end of the log is skipped in silence, a
       return torn;
     });
     expect(found).toEqual(whole);
+    rmSync(directory, { recursive: true });
+    mkdirSync(directory);
+    const last = afterKill((log) => log.subarray(0, log.length - 100));
+    expect(last.found.rows).toEqual(last.whole.rows.slice(0, -1));
   });
 });
+
+function flipped(log: Uint8Array, at: number): Uint8Array {
+  const bytes = new Uint8Array(log);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  return bytes;
+}
 
 describe("CometBFT ASA-2025-001: a peer's declared height is believed", () => {
   const status = {

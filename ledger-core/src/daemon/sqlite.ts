@@ -6,6 +6,7 @@ import SqliteDatabase from "better-sqlite3";
 import { OperationalError } from "../base/operational-error.ts";
 import { busyTimeoutMsMax, walBytesKept } from "./limits.ts";
 import { fsyncDirectory } from "./state-dir.ts";
+import { walDecayOf } from "./wal-decay.ts";
 
 export type Database = SqliteDatabase.Database;
 
@@ -17,6 +18,11 @@ export type DatabaseOptions = {
    * released; append. Each runs in a transaction of its own. Without it any version will do.
    */
   readonly migrations?: readonly string[];
+  /**
+   * Nobody else writes to it, and what is lost unnoticed would be worse than standing still: the log is
+   * judged before SQLite takes it, and emptied after.
+   */
+  readonly judgesLog?: boolean;
   /** Milliseconds to wait for another writer; five seconds unless given. */
   readonly busyTimeoutMs?: number;
 };
@@ -34,6 +40,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
   let database: Database | undefined;
   try {
     if (!readonly) createOwnFile(file);
+    if (options.judgesLog === true) requireWholeLog(file);
     database = new SqliteDatabase(file, { readonly, fileMustExist: true, timeout });
     database.pragma("trusted_schema = OFF");
     database.pragma("cell_size_check = ON");
@@ -49,6 +56,7 @@ export function openDatabase(path: string, options: DatabaseOptions = {}): Datab
     database.pragma(`journal_size_limit = ${walBytesKept}`);
     requireDurable(database);
     checkIntegrity(database, file);
+    if (options.judgesLog === true) database.pragma("wal_checkpoint(TRUNCATE)");
     if (options.migrations !== undefined) migrate(database, file, options.migrations);
     return database;
   } catch (error) {
@@ -143,6 +151,18 @@ function checkIntegrity(database: Database, file: string): void {
   throw new OperationalError("DATABASE_CORRUPT", `The database ${file} is damaged: ${restore}.`, {
     details: { file, verdict: verdict.slice(0, 200) },
   });
+}
+
+function requireWholeLog(file: string): void {
+  const decay = walDecayOf(`${file}-wal`);
+  if (decay === undefined) return;
+  const { frame } = decay;
+  throw new OperationalError(
+    "DATABASE_CORRUPT",
+    `The database ${file} is damaged: frame ${frame} of its -wal is not what was written, and commits ` +
+      `after it would be lost: ${restore}.`,
+    { details: { file, frame } },
+  );
 }
 
 function versionOf(database: Database): number {

@@ -31,12 +31,9 @@ async function refused() {
   const clock = new ManualClock();
   const { port } = addressOf(server);
   const accepted = once(server, "secureConnection");
-  const client = connect({
-    host: "127.0.0.1",
-    port,
-    rejectUnauthorized: false,
-    allowHalfOpen: true,
-  });
+  // Half open, so that it may go on sending after it was refused.
+  const options = { host: "127.0.0.1", port, rejectUnauthorized: false, allowHalfOpen: true };
+  const client = connect(options);
   const raw = new RawPeer(client);
   const [socket]: TLSSocket[] = await accepted;
   const there = present(socket, "an accepted connection");

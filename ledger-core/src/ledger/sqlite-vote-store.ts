@@ -44,7 +44,8 @@ export class SqliteVoteStore implements VoteStore {
 
   /** @throws OperationalError DATABASE_*, DISK_FULL. */
   static open(path: string, crypto: Pick<CryptoPort, "sha256">): SqliteVoteStore {
-    return new SqliteVoteStore(openDatabase(path, { migrations: voteMigrations }), crypto);
+    const db = openDatabase(path, { migrations: voteMigrations, judgesLog: true });
+    return new SqliteVoteStore(db, crypto);
   }
 
   /** For looking on while a node votes, and nothing else. @throws OperationalError DATABASE_*. */
