@@ -120,7 +120,11 @@ export class ChannelEngine<State> {
       return;
     }
     if (of > epoch) this.#askAhead(name, moment, effects);
-    else this.#answerStranger(name, message, effects);
+    else if (message.type === "transactions") {
+      const code = this.#current.replica.hear(name, message.transactions);
+      if (code !== undefined) effects.push({ type: "misbehaviour", from: name, code });
+      this.#step(this.#current, { type: "tick" }, moment, effects);
+    } else this.#answerStranger(name, message, effects);
   }
 
   /** A peer speaks of an epoch that begins with a boundary we lack. */
@@ -132,7 +136,7 @@ export class ChannelEngine<State> {
     effects.push({ type: "send", to: name, message: { type: "fetch-heights", from } });
   }
 
-  /** Who is no validator of that epoch may follow: it gets final blocks and our status, and no vote. */
+  /** Who is no validator of that epoch may follow: it gets final blocks, seals and our status, and no vote. */
   #answerStranger(name: Identifier, message: Message, effects: EngineEffect<State>[]): void {
     const { finalHeight } = this.status();
     if (message.type === "fetch-heights") {
@@ -141,8 +145,12 @@ export class ChannelEngine<State> {
     } else if (message.type === "fetch-ancestors") {
       if (message.height >= 1 && message.height <= finalHeight)
         effects.push({ type: "serve-ancestors", to: name, height: message.height });
-    } else if (message.type === "status" && message.finalHeight < finalHeight) {
+    } else if (message.type === "status") {
       // Only who is behind is told: two that follow would answer each other for ever.
+      const sealed = this.#current.replica.ownSealed();
+      if (sealed !== undefined && message.sealedSize < sealed.size)
+        effects.push({ type: "send", to: name, message: sealed });
+      if (message.finalHeight >= finalHeight) return;
       if (message.epoch < this.#current.set.epoch)
         effects.push({ type: "serve-heights", to: name, from: message.finalHeight + 1 });
       else effects.push({ type: "send", to: name, message: this.#current.replica.ownStatus() });

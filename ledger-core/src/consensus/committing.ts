@@ -138,8 +138,8 @@ function settleRefusals<State>(core: ReplicaCore<State>): void {
   suspects.clear();
   const outlasting: PendingTransaction[] = [];
   for (const transaction of pool.values())
-    if (earlier.has(transaction.id)) outlasting.push(transaction);
-    else suspects.add(transaction.id);
+    if (earlier.has(transaction)) outlasting.push(transaction);
+    else suspects.add(transaction);
   if (outlasting.length === 0) return;
   const together = judge(outlasting);
   const doubtful = new Set([...together.refused.map(({ id }) => id), ...together.known]);
@@ -148,7 +148,8 @@ function settleRefusals<State>(core: ReplicaCore<State>): void {
     if (!doubtful.has(id)) continue;
     const { refused, known } = judge([transaction]);
     for (const { fault } of refused) core.out.emit({ type: "refused", id, bytes, fault });
-    if (refused.length > 0 || known.length > 0) pool.delete(id);
+    if (refused.length > 0) pool.remove(transaction);
+    if (known.length > 0) pool.delete(id);
   }
 }
 

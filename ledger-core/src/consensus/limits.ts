@@ -14,6 +14,10 @@ export const messageBytesMax = 2_097_152;
 /** Transactions that a validator knows and that are not final yet, and bytes of them together. */
 export const mempoolTransactionsMax = 16_384;
 export const mempoolBytesMax = 67_108_864;
+/** Forms of one transaction from one peer: they differ in evidence, and one of them at most is valid. */
+export const mempoolFormsMax = 4;
+/** How many strangers, peers that are no validators, can fill the share that all of them have together. */
+export const mempoolStrangersMax = 8;
 /** Nullifications that travel in a proposal; whoever lacks earlier ones fetches them. */
 export const nullificationsPerProposalMax = 32;
 /** Views above the current one for which votes, and one proposal each, are kept. */

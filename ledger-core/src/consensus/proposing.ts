@@ -195,5 +195,8 @@ function noteKnown<State>(
   parent: Parent<State>,
   { known }: Built<State>,
 ): void {
-  if (parent.node === undefined) for (const id of known) core.pool.delete(id);
+  if (parent.node !== undefined) return;
+  const { application } = core.ports;
+  // Also another form of what this very block takes is known, and is not final for that.
+  for (const id of known) if (application.isOrdered(parent.state, id)) core.pool.delete(id);
 }

@@ -6,6 +6,7 @@ import { receiveCertificate, receiveVote } from "./certifying.ts";
 import { settleSeal } from "./committing.ts";
 import { verifyEquivocation } from "./equivocation-proof.ts";
 import { transactionBytesMax } from "./limits.ts";
+import type { Origin } from "./mempool.ts";
 import type { Message } from "./message.ts";
 import type { ReplicaCore } from "./replica-core.ts";
 import { receiveProposal } from "./voting.ts";
@@ -57,7 +58,10 @@ export function receiveMessage<State>(
       return;
     }
     case "transactions":
-      hearTransactions(core, from, message.transactions);
+      {
+        const code = hearTransactions(core, from, message.transactions);
+        if (code !== undefined) core.misbehaviour(from, code);
+      }
       return;
     case "equivocation": {
       const set = { channel: core.config.channel, validators: core.set };
@@ -71,25 +75,25 @@ export function receiveMessage<State>(
   }
 }
 
-/** Gossip: what is no transaction is counted, what is known or ordered is passed over. */
+/**
+ * Gossip: what is known or ordered is passed over.
+ *
+ * @returns a code where something in it is no transaction at all.
+ */
 export function hearTransactions<State>(
   core: ReplicaCore<State>,
-  from: number,
+  from: Origin,
   transactions: readonly Uint8Array[],
-): void {
+): string | undefined {
   const { ports, pool, tree } = core;
   const limit = Math.min(transactionBytesMax, core.config.parameters.blockBytesMax);
   for (const bytes of transactions) {
-    if (bytes.length > limit) {
-      core.misbehaviour(from, "TRANSACTION_TOO_LONG");
-      return;
-    }
+    if (bytes.length > limit) return "TRANSACTION_TOO_LONG";
     const id = ports.application.identify(bytes);
-    if (!id.ok) {
-      core.misbehaviour(from, id.fault.code);
-      return;
-    }
-    if (pool.has(id.value) || ports.application.isOrdered(tree.tip.state, id.value)) continue;
-    pool.add({ id: id.value, bytes }, from);
+    if (!id.ok) return id.fault.code;
+    const transaction = { id: id.value, bytes };
+    if (pool.has(transaction) || ports.application.isOrdered(tree.tip.state, id.value)) continue;
+    pool.add(transaction, from);
   }
+  return undefined;
 }

@@ -5,6 +5,7 @@ import type { Digest } from "../base/bytes.ts";
 import type { MonotonicMillis, UnixMillis } from "../base/time.ts";
 import { monotonicMillis, unixMillis } from "../base/time.ts";
 import { Amnesia } from "./amnesia.ts";
+import type { PendingTransaction } from "./application.ts";
 import { BlockTree } from "./block-tree.ts";
 import type { EquivocationProof } from "./equivocation-proof.ts";
 import { Fetching } from "./fetching.ts";
@@ -75,7 +76,7 @@ export class ReplicaCore<State> {
   /** Notarized views that may still get this validator's FINALIZE. */
   readonly toFinalize = new Set<View>();
   /** Transactions that a final block did not take, although its leader knew of no further one. */
-  readonly suspects = new Set<string>();
+  readonly suspects = new Set<PendingTransaction>();
   readonly equivocations: EquivocationProof[] = [];
   readonly offenders = new Set<number>();
   /** Blocks and certificates that were written down. */
@@ -146,6 +147,11 @@ export class ReplicaCore<State> {
   /** Views since the last finalization. */
   get failedViews(): number {
     return Math.max(0, this.view - this.history.baseView - 1);
+  }
+
+  /** There is nobody else: the only validator there is. */
+  get isAlone(): boolean {
+    return this.set.size === 1 && this.self !== undefined;
   }
 
   /** Something is known that is not in a final block with a seal point: the view's timers run. */

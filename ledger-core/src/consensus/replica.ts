@@ -10,10 +10,10 @@ import type { PendingTransaction } from "./application.ts";
 import { countVote, keepCertificate } from "./certifying.ts";
 import { settleSeal, tryCommit } from "./committing.ts";
 import { fetchItemsMax, transactionBytesMax } from "./limits.ts";
-import type { Fetch, Status } from "./message.ts";
+import type { Fetch, Sealed, Status } from "./message.ts";
 import { earliest } from "./patience.ts";
 import { tryPropose } from "./proposing.ts";
-import { receiveMessage } from "./receiving.ts";
+import { hearTransactions, receiveMessage } from "./receiving.ts";
 import { noWants, ReplicaCore } from "./replica-core.ts";
 import type {
   Moment,
@@ -102,6 +102,16 @@ export class Replica<State> {
     return ownStatus(this.#core);
   }
 
+  /** The newest seal, for who is behind it. */
+  ownSealed(): Sealed | undefined {
+    return this.#core.sealing.message();
+  }
+
+  /** Transactions of somebody who is no validator. @returns a code where one is none at all. */
+  hear(stranger: string, transactions: readonly Uint8Array[]): string | undefined {
+    return hearTransactions(this.#core, { stranger }, transactions);
+  }
+
   /** Takes one event. The effects are to be carried out in their order. */
   step(event: ReplicaEvent, moment: Moment): StepResult<State> {
     const core = this.#core;
@@ -183,7 +193,7 @@ export class Replica<State> {
       if (ports.application.isOrdered(tree.tip.state, transaction.id)) continue;
       if (pool.add(transaction, "own")) fresh.push(transaction);
     }
-    if (this.#core.set.size > 1) gossip(this.#core, fresh);
+    if (!this.#core.isAlone) gossip(this.#core, fresh);
   }
 
   #sealSigned(size: bigint, payload: Uint8Array): void {
@@ -218,18 +228,17 @@ export class Replica<State> {
 
   #timers(): void {
     const core = this.#core;
-    const { now, set, self } = core;
+    const { now, isAlone } = core;
     if (core.halted !== undefined) return;
     if (hasOutstanding(core)) {
       core.resend.start(now);
       if (core.resend.due(now)) resendAll(core);
     } else core.resend.stop();
-    if (core.statusAt !== undefined && now >= core.statusAt && set.size > 1) {
+    if (core.statusAt !== undefined && now >= core.statusAt && !isAlone) {
       core.statusAt = now + core.config.parameters.keepAliveMs;
       core.out.send("all", keepAlive(core));
     }
     this.#fetch();
-    if (self === undefined) core.resend.stop();
   }
 
   #fetch(): void {
@@ -265,17 +274,11 @@ export class Replica<State> {
   }
 
   #wakeAt(): StepResult<State>["wakeAt"] {
-    const { patience, resend, statusAt, fetching, holdUntil, halted, set } = this.#core;
+    const { patience, resend, statusAt, fetching, holdUntil, halted, isAlone } = this.#core;
     if (halted !== undefined) return undefined;
     const hold = patience.isArmed ? holdUntil : undefined;
     const later = hold !== undefined && hold > this.#core.now ? hold : undefined;
-    return earliest(
-      patience.next,
-      resend.at,
-      set.size > 1 ? statusAt : undefined,
-      fetching.at,
-      later,
-    );
+    return earliest(patience.next, resend.at, isAlone ? undefined : statusAt, fetching.at, later);
   }
 }
 

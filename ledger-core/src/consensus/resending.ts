@@ -1,5 +1,6 @@
 /** Own votes above the floor are sent again until a certificate decides, FINALIZE too; so are seals. */
 
+import { keepAlive } from "./answering.ts";
 import type { PendingTransaction } from "./application.ts";
 import { blockBytesMax, blockTransactionsMax, resentVotesMax } from "./limits.ts";
 import { ownProposal } from "./proposing.ts";
@@ -9,7 +10,10 @@ import { mayVote } from "./voting.ts";
 
 /** Whether anything of ours still waits for an answer of others. */
 export function hasOutstanding<State>(core: ReplicaCore<State>): boolean {
-  if (core.self === undefined || core.set.size === 1) return false;
+  if (core.isAlone) return false;
+  const { tip } = core.tree;
+  // Who only follows asks for what it waits for: its submissions, and the seal over what is final.
+  if (core.self === undefined) return core.pool.size > 0 || tip.logSize > core.sealing.sealedSize;
   if (core.sealing.own() !== undefined || core.pool.size > 0) return true;
   return core.book.rows.some(({ view }) =>
     core.book.votesOf(view).some((vote) => isOpen(core, vote)),
@@ -19,6 +23,11 @@ export function hasOutstanding<State>(core: ReplicaCore<State>): boolean {
 /** All of it, with the certificate that lets a peer enter this view. */
 export function resendAll<State>(core: ReplicaCore<State>): void {
   const { book, history, out, set, view, sealing } = core;
+  if (core.self === undefined) {
+    out.send("all", keepAlive(core));
+    resendTransactions(core);
+    return;
+  }
   const entry = history.entryOf(view);
   if (entry !== undefined) out.send("all", { type: "certificate", certificate: entry });
   const proposal = ownProposal(core);

@@ -55,6 +55,16 @@ describe("a boundary between real nodes", () => {
     for (const index of [0, 1, 2, 3]) await isSealed(index, 5);
   });
 
+  it("leaves who is no validator, or is none any more, its part in the channel", async () => {
+    const follower = consortium.ledgerOf(4);
+    expect(follower.consensus()).toMatchObject({ epoch: 0 });
+    expect(await order(follower, openGateway(follower))).toBe(1n);
+    await order(consortium.ledgerOf(0), consortium.change([0, 1, 2, 4], 1));
+    const removed = consortium.ledgerOf(3);
+    expect(await order(removed, openGateway(removed))).toBe(3n);
+    await isSealed(3, 4);
+  });
+
   it("is sealed after a restart that came between it and its seal, by those whose epoch it ended", async () => {
     const { network } = consortium;
     network.isLost = (_from, _to, payload) => isSeal(payload) || isProposalOf(1, payload);
