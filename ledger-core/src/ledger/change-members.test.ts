@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { allSealed, LedgerConsortium } from "../../../test/support/ledger-consortium.ts";
 import { soon } from "../../../test/support/soon.ts";
+import { present } from "../base/assert.ts";
+import { nodeCrypto } from "../daemon/node-crypto.ts";
+import { sealsOf } from "../receipt/seal-evidence.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -50,6 +53,11 @@ describe("a boundary between real nodes", () => {
       await isSealed(index, 2);
     }
     expect(await order(ledger, openGateway(ledger))).toBe(2n);
+    const seal = present(ledger.sealed(), "seal");
+    const names = [0, 1, 2, 4].map((index) => consortium.members[index]?.name);
+    expect(seal.sealers?.validators.map(({ name }) => name)).toEqual(names);
+    const sealers = { ...ledger.trustPolicy, ...seal.sealers };
+    expect(sealsOf(nodeCrypto, sealers, seal)).toHaveLength(sealers.quorum);
     expect(await order(ledger, consortium.change([0, 1, 2, 3], 2))).toBe(3n);
     expect(await order(ledger, openGateway(ledger))).toBe(4n);
     for (const index of [0, 1, 2, 3]) await isSealed(index, 5);

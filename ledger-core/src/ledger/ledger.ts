@@ -76,7 +76,10 @@ export type LedgerStatus = {
  */
 export interface Ledger {
   readonly channel: ChannelIdentity;
-  /** What a receipt verifier needs to trust this channel. */
+  /**
+   * What a receipt verifier begins with, for ever: the channel's first members. Those of today are in
+   * `status`, and the epochs file leads to them.
+   */
   readonly trustPolicy: TrustPolicy;
   /**
    * Orders a transaction. Resolves once it is final and sealed, with its leaf index; the same statement

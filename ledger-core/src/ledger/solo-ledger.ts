@@ -24,7 +24,12 @@ import { BlockQueue } from "./block-queue.ts";
 import type { ChannelGenesis, ChannelIdentity } from "./channel-genesis.ts";
 import { judgeGenesis } from "./channel-genesis.ts";
 import type { Ledger, LedgerStatus, OrderedLane, SealedCheckpoint } from "./ledger.ts";
-import { blockWaitMs, submissionsPendingMax, transactionsPerBlockMax } from "./limits.ts";
+import {
+  blockWaitMs,
+  submissionsPendingMax,
+  transactionsPerBlockMax,
+  verificationsKeptMax,
+} from "./limits.ts";
 import type { RevocationList } from "./revocation-tree.ts";
 import { RevocationTree } from "./revocation-tree.ts";
 import { SealFeed } from "./seal-feed.ts";
@@ -32,6 +37,7 @@ import { SealSigner } from "./seal-signer.ts";
 import { SoloBlockMaker } from "./solo-block-maker.ts";
 import { SqliteChannel, statementIdentity } from "./sqlite-channel.ts";
 import type { ValidatorKey } from "./validator-key.ts";
+import { rememberVerifications } from "./verification-memory.ts";
 
 export type SoloLedgerOptions = {
   /** The database file; the ledger owns it until `close`. */
@@ -87,7 +93,10 @@ export class SoloLedger implements Ledger {
   static async open(options: SoloLedgerOptions): Promise<SoloLedger> {
     const db = openDatabase(options.path);
     try {
-      const store = SqliteChannel.open(db, options.crypto);
+      const store = SqliteChannel.open(
+        db,
+        rememberVerifications(options.crypto, verificationsKeptMax),
+      );
       const opening = store.log.size === 0 ? await options.openChannel() : undefined;
       const genesis = opening === undefined ? store.genesis() : judgeOwn(options.crypto, opening);
       const ledger = new SoloLedger(store, genesis, options);
