@@ -28,6 +28,8 @@ export type DirectedSetting = {
   readonly emptyHoldMs?: number;
   /** Lying validators, by index. */
   readonly liars?: ReadonlyMap<number, LiarKind>;
+  /** False: everybody is down until `start`. */
+  readonly isStarted?: boolean;
 };
 
 /** What broke a run: a rule of the oracle's, `exception` for anything thrown, or `schedule`. */
@@ -46,7 +48,8 @@ export class DirectedRun {
   readonly #gone = new Set<SimulatedNode>();
   #number = 0;
 
-  constructor({ size, seed = 1, conditions, emptyHoldMs, liars }: DirectedSetting) {
+  constructor(setting: DirectedSetting) {
+    const { size, seed = 1, conditions, emptyHoldMs, liars, isStarted = true } = setting;
     const names = namesUpTo(size);
     const parameters = { ...simulatedParameters };
     this.world = new World({
@@ -65,6 +68,10 @@ export class DirectedRun {
       keepTrace: true,
     });
     this.#end = new ExpectedEnd(this.world, () => this.present);
+    if (isStarted) this.start();
+  }
+
+  start(): void {
     this.world.start();
   }
 

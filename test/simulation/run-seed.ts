@@ -8,7 +8,7 @@ import type { Outcome } from "./run-scenario.ts";
 import { ScenarioRun } from "./run-scenario.ts";
 import { drawScenario } from "./scenario.ts";
 
-/** What a simulation found; its message names the seed, with which it is played again exactly. */
+/** What a simulation found; its message begins with the command that plays it again exactly. */
 export class SimulationFailure extends Error {
   readonly seed: number;
   readonly rule: string;
@@ -17,8 +17,8 @@ export class SimulationFailure extends Error {
     const rule = cause instanceof OracleViolation ? cause.rule : "exception";
     const text = textOf(cause);
     const tail = trace.length === 0 ? "" : `\n${trace.join("")}`;
-    const of = size === undefined ? "" : ` --n ${size}`;
-    super(`SIM_SEED=${seed}${of}: ${text}${tail}`);
+    const of = size === undefined ? "" : ` -- --n ${size}`;
+    super(`SIM_SEED=${seed} npm run sim${of}: ${text}${tail}`);
     this.name = "SimulationFailure";
     this.seed = seed;
     this.rule = rule;
