@@ -26,6 +26,8 @@ export const blockWaitMs = 2;
 
 /** Bytes of a channel's whole content: all its sections full, with room to spare. */
 export const contentBytesMax = 134_217_728;
+/** Snapshots of a channel's content that its database keeps: the newest, and one before it. */
+export const snapshotsKeptMax = 2;
 /** Transactions that a node has read and keeps, and bytes of them together: as its mempool holds. */
 export const transactionsKeptMax = 16_384;
 export const transactionBytesKeptMax = 67_108_864;

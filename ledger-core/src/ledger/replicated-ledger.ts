@@ -181,6 +181,11 @@ export class ReplicatedLedger implements Ledger {
     return this.#parts.store.chain.height;
   }
 
+  /** Keeps the channel's content as it is now, for a check of the database once earlier blocks are pruned. */
+  snapshot(): void {
+    this.#parts.store.snapshot();
+  }
+
   /**
    * Forgets the blocks below a height, of a block that stays, and what only their validity needed. Every old
    * receipt still verifies, and every proof is still given.

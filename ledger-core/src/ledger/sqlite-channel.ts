@@ -173,13 +173,18 @@ export class SqliteChannel {
    * Judges every transaction again, block by block from the first, and compares with the stored state:
    * what an operator asks for after a doubtful disk.
    *
+   * @param from a state that is trusted, and the log's size then: what came before is hashed and identified,
+   *   and not judged, since its evidence may be gone.
    * @throws OperationalError DATABASE_CORRUPT.
    */
-  verifyAll(): void {
+  verifyAll(from?: { readonly state: ChannelState; readonly size: number }): void {
     this.log.verifyAll();
     const genesis = this.genesis();
-    let state = ChannelState.of({ crypto: this.crypto, genesis });
-    const boundaries = this.rows.boundaries();
+    let state = from?.state ?? ChannelState.of({ crypto: this.crypto, genesis });
+    const begin = from?.size ?? 1;
+    const { epoch } = state.governance;
+    const boundaries = this.rows.boundaries().filter((row) => row.epoch > epoch);
+    for (let index = 1; index < begin; index++) this.#identified(index);
     const beginEpochs = (size: number) => {
       while (boundaries[0] !== undefined && boundaries[0].size <= size) {
         boundaries.shift();
@@ -188,8 +193,9 @@ export class SqliteChannel {
       }
     };
     for (const { first, count, time } of this.rows.blocks()) {
+      if (first + count <= begin) continue;
       beginEpochs(first);
-      for (let index = Math.max(first, 1); index < first + count; index++)
+      for (let index = Math.max(first, begin); index < first + count; index++)
         state = this.#replay(state, index, time);
     }
     beginEpochs(this.log.size);
@@ -201,14 +207,20 @@ export class SqliteChannel {
   #replay(state: ChannelState, index: number, time: UnixMillis): ChannelState {
     const transaction = this.transaction(index);
     if (transaction === undefined) throw corrupt("a transaction is gone");
-    const statement = parseStatement(transaction.statement);
+    const statement = this.#identified(index);
+    const at = BigInt(index);
+    const change = judgeTransaction(state, statement, { transaction, time, index: at });
+    if (!change.ok) throw corrupt(`leaf ${index} was not valid (${change.fault.code})`);
+    return state.apply(change.value, at);
+  }
+
+  /** The statement at a leaf, which its identity leads to. */
+  #identified(index: number): ParsedStatement {
+    const statement = parseStatement(present(this.log.entry(index), "a leaf of the log"));
     if (!statement.ok) throw corrupt(`leaf ${index} is malformed (${statement.fault.code})`);
     if (this.rows.indexOf(statementIdentity(this.crypto, statement.value)) !== index)
       throw corrupt(`leaf ${index} is not found by its identity`);
-    const at = BigInt(index);
-    const change = judgeTransaction(state, statement.value, { transaction, time, index: at });
-    if (!change.ok) throw corrupt(`leaf ${index} was not valid (${change.fault.code})`);
-    return state.apply(change.value, at);
+    return statement.value;
   }
 
   #putChange(change: RowChange, index: number): void {

@@ -25,6 +25,7 @@ import { SqliteChain } from "./sqlite-chain.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
 import type { StoredSeal } from "./sqlite-seals.ts";
 import { SqliteSeals } from "./sqlite-seals.ts";
+import { SqliteSnapshots } from "./sqlite-snapshots.ts";
 import type { ValidatorKey } from "./validator-key.ts";
 import type { VoteStore } from "./vote-store.ts";
 
@@ -49,6 +50,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   readonly #application: LedgerApplication;
   readonly #signer: PointSigner;
   readonly #seals: SqliteSeals;
+  readonly #snapshots: SqliteSnapshots;
   #state: LedgerState | undefined;
   #time: UnixMillis | undefined;
   #sealed: TimedSeal | undefined;
@@ -62,6 +64,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     this.#application = new LedgerApplication({ crypto, history: this.#history });
     this.#signer = new PointSigner({ db: channel.db, log: channel.log, crypto }, { key, origin });
     this.#seals = new SqliteSeals(channel.db);
+    this.#snapshots = new SqliteSnapshots(channel.db);
     const stored = this.#seals.newest();
     if (stored !== undefined) this.#sealed = this.#combined(stored);
   }
@@ -182,8 +185,18 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     if (size > held) this.#sealed = this.#combined(sealed);
   }
 
+  /** Keeps the content as the newest final block left it. */
+  snapshot(): void {
+    this.#write(() => this.#snapshots.take(this.state.channel, this.chain.height));
+  }
+
+  /** What is gone is judged no more: a snapshot stands in for it, taken now where there is none. */
   prune(below: number): void {
-    this.#write(() => this.chain.prune(below));
+    this.#write(() => {
+      this.chain.prune(below);
+      if (this.#snapshots.height < below)
+        this.#snapshots.take(this.state.channel, this.chain.height);
+    });
   }
 
   finalBlocks(from: number): FinalBlocks | undefined {
