@@ -1,8 +1,10 @@
+import { decode, encode, rfc8949EncodeOptions, Tagged } from "cborg";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "./bytes.ts";
 import type { CborValue } from "./cbor.ts";
-import { cborDepthMax, decodeCbor, encodeCbor, tagged } from "./cbor.ts";
+import { decodeCbor, encodeCbor, tagged } from "./cbor.ts";
+import { cborDepthMax } from "./cbor-reader.ts";
 
 const values: fc.Arbitrary<CborValue> = fc.letrec<{ value: CborValue }>((tie) => ({
   value: fc.oneof(
@@ -28,6 +30,19 @@ const values: fc.Arbitrary<CborValue> = fc.letrec<{ value: CborValue }>((tie) =>
 const decodeHex = (hex: string) => decodeCbor(fromHex(hex) ?? new Uint8Array(), 1_000);
 
 describe("deterministic CBOR", () => {
+  test("is what another implementation writes, and reads", () => {
+    const options = { useMaps: true, strict: true, tags: { 18: Tagged.decoder(18) } };
+    fc.assert(
+      fc.property(values, (value) => {
+        const bytes = encodeCbor(value);
+        expect(toHex(bytes)).toBe(toHex(encode(value, rfc8949EncodeOptions)));
+        const decoded = decodeCbor(bytes, bytes.length);
+        if (decoded.ok) expect(decoded.value).toEqual(decode(bytes, options));
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
   test("what is encoded decodes to what encodes to the same bytes", () => {
     fc.assert(
       fc.property(values, (value) => {

@@ -26,16 +26,20 @@ const u64Max = 2n ** 64n - 1n;
  * like the CDDL that it implements, and nothing unread passes: an unknown key is a fault.
  */
 export class FieldReader {
-  readonly #fields: ReadonlyMap<string, CborValue>;
+  readonly #map: CborMap | undefined;
+  readonly #items: readonly CborValue[];
   readonly #path: string;
   readonly #root: { fault: FieldFault | undefined };
-  readonly #read = new Set<string>();
+  /** The keys that were asked for: those below 31 as bits, since most formats have no others. */
+  #readBits = 0;
+  #readMore: Set<number> | undefined;
 
   constructor(value: CborValue | undefined, path = "", root?: { fault: FieldFault | undefined }) {
     this.#path = path;
     this.#root = root ?? { fault: undefined };
-    this.#fields = fieldsOf(value) ?? new Map();
-    if (fieldsOf(value) === undefined) this.#fail("FIELD_BAD", "");
+    this.#map = isMap(value) ? value : undefined;
+    this.#items = Array.isArray(value) ? value : [];
+    if (this.#map === undefined && !Array.isArray(value)) this.#fail("FIELD_BAD", "");
   }
 
   /** What was wrong so far. */
@@ -51,18 +55,26 @@ export class FieldReader {
 
   /** Faults on every key that no getter asked for; for nested readers. */
   close(): void {
-    for (const key of this.#fields.keys())
-      if (!this.#read.has(key)) this.#fail("FIELD_UNKNOWN", key);
+    if (this.#map === undefined) {
+      for (let at = 0; at < this.#items.length; at++)
+        if (!this.#isRead(at)) this.#fail("FIELD_UNKNOWN", String(at));
+      return;
+    }
+    for (const key of this.#map.keys()) {
+      // A textual key keeps quotes so that 1 and "1" differ; no getter asks for one.
+      if (typeof key !== "number") this.#fail("FIELD_UNKNOWN", `"${key}"`);
+      else if (!this.#isRead(key)) this.#fail("FIELD_UNKNOWN", String(key));
+    }
   }
 
   has(key: number): boolean {
-    return this.#fields.has(String(key));
+    return this.#value(key) !== undefined;
   }
 
   /** Whether a field is there and not null; a null is thereby read. */
   given(key: number): boolean {
-    const value = this.#fields.get(String(key));
-    if (value === null) this.#read.add(String(key));
+    const value = this.#value(key);
+    if (value === null) this.#markRead(key);
     return value !== undefined && value !== null;
   }
 
@@ -148,12 +160,33 @@ export class FieldReader {
       this.#fail("FIELD_TOO_LONG", String(key));
       return [];
     }
+    const path = this.#name(String(key));
     return value.map((item: CborValue, index) => {
-      const holder = new FieldReader([item], this.#name(`${key}.${index}`), this.#root);
+      const holder = new FieldReader([item], `${path}.${index}`, this.#root);
       const parsed = parse(holder);
       holder.close();
       return parsed;
     });
+  }
+
+  /** A list of byte strings, as {@link bytes} takes each. */
+  byteStrings(key: number, max: number, bytesMax: number): readonly Uint8Array[] {
+    const value = this.#value(key);
+    const isPlain =
+      Array.isArray(value) &&
+      value.length <= max &&
+      value.every((item) => item instanceof Uint8Array && item.length <= bytesMax);
+    // The reader of each item says which one is wrong.
+    if (!isPlain) return this.list(key, max, (item) => item.bytes(0, bytesMax));
+    this.#markRead(key);
+    return value;
+  }
+
+  /** A list of digests. */
+  digests(key: number, max: number): readonly Digest[] {
+    const strings = this.byteStrings(key, max, 32);
+    if (strings.every(({ length }) => length === 32)) return strings.map(mint<Digest>);
+    return this.list(key, max, (item) => item.digest(0));
   }
 
   /** The raw value, for a union that the caller tells apart. */
@@ -167,11 +200,27 @@ export class FieldReader {
   }
 
   #take(key: number): CborValue | undefined {
-    const name = String(key);
-    this.#read.add(name);
-    const value = this.#fields.get(name);
-    if (value === undefined) this.#fail("FIELD_MISSING", name);
+    this.#markRead(key);
+    const value = this.#value(key);
+    if (value === undefined) this.#fail("FIELD_MISSING", String(key));
     return value;
+  }
+
+  #value(key: number): CborValue | undefined {
+    return this.#map === undefined ? this.#items[key] : this.#map.get(key);
+  }
+
+  #markRead(key: number): void {
+    if (key >= 0 && key < 31) this.#readBits |= 1 << key;
+    else {
+      this.#readMore ??= new Set();
+      this.#readMore.add(key);
+    }
+  }
+
+  #isRead(key: number): boolean {
+    if (key >= 0 && key < 31) return (this.#readBits & (1 << key)) !== 0;
+    return this.#readMore?.has(key) === true;
   }
 
   #bad<T>(key: number, fallback: T): T {
@@ -186,17 +235,6 @@ export class FieldReader {
   #name(key: string): string {
     return this.#path === "" ? key : key === "" ? this.#path : `${this.#path}.${key}`;
   }
-}
-
-/** Map keys and array positions alike; a textual key keeps quotes so that 1 and "1" differ. */
-function fieldsOf(value: CborValue | undefined): ReadonlyMap<string, CborValue> | undefined {
-  if (Array.isArray(value))
-    return new Map(value.map((item: CborValue, index) => [String(index), item]));
-  if (!isMap(value)) return undefined;
-  const fields = new Map<string, CborValue>();
-  for (const [key, item] of value)
-    fields.set(typeof key === "number" ? String(key) : `"${key}"`, item);
-  return fields;
 }
 
 function isMap(value: CborValue | undefined): value is CborMap {

@@ -96,9 +96,7 @@ export function readBlock(fields: FieldReader): Block {
   const header = fields.nested(0);
   const block = {
     header: readHeader(header),
-    transactions: fields.list(1, blockTransactionsMax, (item) =>
-      item.bytes(0, transactionBytesMax),
-    ),
+    transactions: fields.byteStrings(1, blockTransactionsMax, transactionBytesMax),
     equivocations: fields.list(2, equivocationsPerBlockMax, (item) =>
       parseEquivocation(item.nested(0)),
     ),

@@ -192,9 +192,7 @@ const readers: { readonly [T in Message["type"]]: (fields: FieldReader) => Messa
   }),
   transactions: (fields) => ({
     type: "transactions",
-    transactions: fields.list(0, blockTransactionsMax, (item) =>
-      item.bytes(0, transactionBytesMax),
-    ),
+    transactions: fields.byteStrings(0, blockTransactionsMax, transactionBytesMax),
   }),
   equivocation: (fields) => ({ type: "equivocation", proof: parseEquivocation(fields.nested(0)) }),
 };

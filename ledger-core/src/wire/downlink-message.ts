@@ -220,12 +220,12 @@ function parseSeal(fields: FieldReader): Seal {
 /** Sibling hashes, leaf side first. */
 export function parsePath(fields: FieldReader, key: number): readonly Digest[] {
   // A consistency path may hold one hash more than the tree has levels.
-  return fields.list(key, pathLengthMax + 1, (item) => item.digest(0));
+  return fields.digests(key, pathLengthMax + 1);
 }
 
 /** DER certificates, leaf first. */
 export function parseChain(fields: FieldReader, key: number): readonly Uint8Array[] {
-  return fields.list(key, chainLengthMax, (item) => item.bytes(0, certificateBytesMax));
+  return fields.byteStrings(key, chainLengthMax, certificateBytesMax);
 }
 
 function parse<T>(bytes: Uint8Array, read: (fields: FieldReader) => T): Result<T, MessageFault> {

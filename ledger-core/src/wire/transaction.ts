@@ -66,7 +66,7 @@ export function parseTransaction(bytes: Uint8Array): Result<Transaction, Transac
   return fields.finish({
     statement: fields.bytes(0, statementBytesMax),
     consistency: parsePath(fields, 1),
-    certificates: fields.list(2, validatorsMax, (item) => item.bytes(0, certificateBytesMax)),
+    certificates: fields.byteStrings(2, validatorsMax, certificateBytesMax),
     ...(fields.has(3) ? { approvals: parseApprovals(fields, 3) } : {}),
   });
 }
