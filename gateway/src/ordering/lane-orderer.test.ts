@@ -1,6 +1,6 @@
 /** Ordering goes on: over refusals, full disks, crashes in between, and a channel that was opened anew. */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
@@ -18,6 +18,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { LedgerSite, site } from "../../../test/support/ledger-site.ts";
 import { soon } from "../../../test/support/soon.ts";
 import { admission, openLane } from "../lane/lane-fixture.ts";
+import type { IncarnationHead } from "../lane/lane-opening.ts";
 import { createLaneSigner } from "../lane/lane-signer.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { LaneOrdererOptions } from "./lane-orderer.ts";
@@ -58,12 +59,7 @@ beforeEach(async () => {
     validatorKey,
     openChannel: () => owner.openChannel(validatorKey.publicKey),
   });
-  const { consortium, channel } = site;
-  lane = openLane(join(directory, "lane.db"), undefined, {
-    clock,
-    signer: createLaneSigner(nodeCrypto, gateway.key.privateKey),
-    identity: { consortium, channel, gateway: gateway.name, channelId: ledger.channel.id },
-  });
+  lane = open("lane.db", undefined);
   lane.admit([admission({ first: 0 })]);
   registry = new FakeRegistry();
   stop = new AbortController();
@@ -76,7 +72,25 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
+function open(file: string, lastOrdered: IncarnationHead | undefined): SqliteLane {
+  const { consortium, channel } = site;
+  return openLane(join(directory, file), lastOrdered, {
+    clock: new SystemClock(),
+    signer: createLaneSigner(nodeCrypto, gateway.key.privateKey),
+    identity: { consortium, channel, gateway: gateway.name, channelId: ledger.channel.id },
+  });
+}
+
+/** Ends the orderer, so that another may begin. */
+async function end(): Promise<void> {
+  stop.abort();
+  await running.catch(() => undefined);
+  running = Promise.reject(stop.signal.reason);
+  running.catch(() => undefined);
+}
+
 function start(over: Partial<Pick<LaneOrdererOptions, "ledger" | "lane">> = {}): void {
+  if (stop.signal.aborted) stop = new AbortController();
   const orderer = new LaneOrderer({
     crypto: nodeCrypto,
     lane,
@@ -188,4 +202,42 @@ it("notes a sealed head when the disk has room again", async () => {
   start({ lane: crowded });
   await isFinal();
   expect(full).toBeLessThan(0);
+});
+
+it("ends where its lane was opened on less than the ledger knows; the next start opens it anew", async () => {
+  const before = { incarnation: lane.incarnation, head: { size: 1n, root: lane.root(1n) } };
+  start();
+  await isFinal();
+  await end();
+  const late = open("late.db", before);
+  start({ lane: late });
+  await expect(running).rejects.toMatchObject({ code: "LANE_OVERTAKEN" });
+  late.close();
+  const anew = open("late.db", ledger.lane(gateway.name));
+  start({ lane: anew });
+  await vi.waitFor(
+    () => expect(ledger.lane(gateway.name)?.incarnation).toEqual(anew.incarnation),
+    soon,
+  );
+  await end();
+  anew.close();
+});
+
+it("signs no head of a lane that is older than what was ordered of it", async () => {
+  const before = { incarnation: lane.incarnation, head: { size: 1n, root: lane.root(1n) } };
+  for (const suffix of ["", "-wal"])
+    copyFileSync(join(directory, `lane.db${suffix}`), join(directory, `old.db${suffix}`));
+  lane.admit([admission({ first: 1 }), admission({ first: 2 })]);
+  start();
+  await vi.waitFor(() => expect(lane.isFinal({ lane: 1, leafIndex: 3n })).toBe(true), soon);
+  await end();
+  for (const more of [0, 4]) {
+    const old = open("old.db", before);
+    for (let first = 10; first < 10 + more; first++) old.admit([admission({ first })]);
+    start({ lane: old });
+    await expect(running).rejects.toMatchObject({ code: "LANE_OVERTAKEN" });
+    old.close();
+  }
+  expect(ledger.lane(gateway.name)?.frozen).toBe(false);
+  await end();
 });

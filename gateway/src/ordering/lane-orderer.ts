@@ -8,7 +8,7 @@ import type { Result } from "@tamga/ledger-core/base/result";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import { databaseError } from "@tamga/ledger-core/daemon/sqlite";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import type { Ledger, LedgerFault } from "@tamga/ledger-core/ledger/ledger";
+import type { Ledger, LedgerFault, OrderedLane } from "@tamga/ledger-core/ledger/ledger";
 import { sealsOf } from "@tamga/ledger-core/receipt/seal-evidence";
 import { parseGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
@@ -24,6 +24,7 @@ export type LaneOrdererOptions = {
     | "incarnation"
     | "current"
     | "size"
+    | "root"
     | "consistency"
     | "laneOpenStatement"
     | "laneHeadStatement"
@@ -66,7 +67,7 @@ export class LaneOrderer {
 
   /**
    * Runs until the signal aborts; a full disk or a refusal only makes it wait.
-   * Throws OperationalError LANE_FROZEN, and what the ledger and the databases throw otherwise.
+   * Throws OperationalError LANE_FROZEN, LANE_OVERTAKEN, and what the ledger and the databases throw otherwise.
    */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     const { clock, lane, orderEveryMs, orderEveryMsMax } = this.#options;
@@ -123,6 +124,8 @@ export class LaneOrderer {
       const submitted = await this.#submit(opening, signal);
       if (submitted.ok) return;
       if (submitted.fault.code === "LANE_FROZEN") throw frozen();
+      // It was signed on what a ledger out of a backup knew, which has caught up since.
+      if (submitted.fault.code === "LANE_PREDECESSOR_MISMATCH") throw overtaken();
       await clock.sleep(retryAfterMs, { signal });
     }
   }
@@ -135,10 +138,20 @@ export class LaneOrderer {
     return revoked || grew;
   }
 
+  /** Read anew before each head: one signed on another tree than the ordered one would freeze the lane for ever. */
+  #lastOrdered(): OrderedLane {
+    const { lane, ledger, gateway } = this.#options;
+    const last = present(ledger.lane(gateway), "open lane in the ledger");
+    const { size, root } = last.head;
+    const isOurs = equal(last.incarnation, lane.incarnation);
+    if (isOurs && lane.size() >= size && equal(lane.root(size), root)) return last;
+    throw last.frozen ? frozen() : overtaken();
+  }
+
   /** After a crash, or a full disk, between the ledger's seal and our own note of it. */
   async #recoverOrdered(signal: AbortSignal): Promise<void> {
-    const { lane, ledger, gateway } = this.#options;
-    const known = present(ledger.lane(gateway), "open lane in the ledger");
+    const { lane, ledger } = this.#options;
+    const known = this.#lastOrdered();
     if (known.head.size <= (lane.current.ordered?.head.size ?? 0n)) return;
     const statement = present(ledger.entry(known.index), "ordered lane head");
     if (statementType(statement) !== "lane-head") return;
@@ -173,10 +186,10 @@ export class LaneOrderer {
 
   /** @returns false where there was nothing to order. */
   async #orderHead(signal: AbortSignal): Promise<boolean> {
-    const { lane, ledger, gateway, clock, retryAfterMs } = this.#options;
-    const last = present(ledger.lane(gateway), "open lane in the ledger");
+    const { lane, ledger, clock, retryAfterMs } = this.#options;
+    const last = this.#lastOrdered();
     if (last.frozen) throw frozen();
-    if (lane.size() <= last.head.size) return false;
+    if (lane.size() === last.head.size) return false;
     const { statement, head } = lane.laneHeadStatement(ledger.revocations().head);
     const consistency = lane.consistency(last.head.size, head.size);
     const submitted = await this.#submit({ statement, consistency, certificates: [] }, signal);
@@ -241,6 +254,15 @@ function frozen(): OperationalError {
   return new OperationalError(
     "LANE_FROZEN",
     "The ledger holds two heads of this lane that contradict each other; it takes no more of it.",
+  );
+}
+
+/** Its own file or the ledger's is out of a backup, and nobody could tell before the ledger had caught up. */
+function overtaken(): OperationalError {
+  return new OperationalError(
+    "LANE_OVERTAKEN",
+    "The ledger has ordered other or later heads of this gateway than its lane was opened on, as after " +
+      "a restore: the next start opens the lane's next incarnation.",
   );
 }
 
