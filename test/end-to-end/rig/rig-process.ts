@@ -16,7 +16,7 @@ export type RigProcessOptions = {
 
 export type ProcessEnd = { readonly status: number | NodeJS.Signals; readonly ms: number };
 
-const startMsMax = 120_000;
+const startMsMax = 300_000;
 const endMsMax = 60_000;
 const linesKept = 40;
 
@@ -31,6 +31,7 @@ export class RigProcess {
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
   readonly #tail: string[] = [];
   readonly #waiting = new Set<(line: string) => void>();
+  readonly #gone: Promise<void>;
   #ended = false;
   readonly #onLine: ((line: string) => void) | undefined;
 
@@ -42,6 +43,7 @@ export class RigProcess {
       env: { ...process.env, ...options.env },
     });
     this.#child = child;
+    this.#gone = new Promise((resolve) => child.once("close", () => resolve()));
     running.add(child);
     child.once("exit", () => running.delete(child));
     this.#follow(child.stdout);
@@ -68,6 +70,11 @@ export class RigProcess {
   /** True once the rig itself told it to end. */
   get wasEnded(): boolean {
     return this.#ended;
+  }
+
+  /** Resolves when it is gone and all that it wrote was read. */
+  get gone(): Promise<void> {
+    return this.#gone;
   }
 
   /** The last lines, for the message of whatever fails. */

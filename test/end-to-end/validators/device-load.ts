@@ -176,9 +176,8 @@ export class DeviceLoad {
     made: Made,
   ): Promise<{ readonly receipt?: FinalReceipt; readonly isUnknown: boolean }> {
     const at = `${this.#device.name}/${toHex(made.incarnation)}/${made.range.first}`;
-    const answer = await fetch(`${this.#validator.http}/receipts/${at}`);
-    const bytes = new Uint8Array(await answer.arrayBuffer());
-    if (!answer.ok) return { isUnknown: answer.status === 404 };
+    const { status, bytes } = await this.#validator.get(`/receipts/${at}`);
+    if (status !== 200) return { isUnknown: status === 404 };
     const receipt = parseReceipt(bytes);
     if (!receipt.ok) throw new Error(`receipt of ${at}: ${receipt.fault.code}`);
     const verified = verifyReceipt(nodeCrypto, this.policy, receipt.value);

@@ -32,7 +32,7 @@ export type SettleOptions = {
   readonly random: () => number;
   /** Receipts that `tamga-verify` judges as a process of its own; the rig itself has verified each. */
   readonly verifyMax: number;
-  /** Events that this scenario may make a gateway log as errors. */
+  /** `EVENT CODE` that this scenario may make a gateway log as errors. */
   readonly errors?: readonly string[];
   /** Gateways whose own statements need not become final any more; why, is the scenario's to say. */
   readonly without?: readonly number[];

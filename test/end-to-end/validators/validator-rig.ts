@@ -153,9 +153,9 @@ export class ValidatorRig {
     for (const one of this.validators) {
       if (!one.isRunning) continue;
       const policy = unwrap(parseTrustPolicy(readFileSync(one.file("trust.json"))));
-      const note = await fetch(`${one.http}${await this.#channelPrefix()}/checkpoint`);
-      if (!note.ok) continue;
-      const seal = unwrap(verifySealedNote(nodeCrypto, policy, await note.text()));
+      const note = await one.get(`${await this.#channelPrefix()}/checkpoint`);
+      if (note.status !== 200) continue;
+      const seal = unwrap(verifySealedNote(nodeCrypto, policy, note.text));
       this.seals.push({ by: one.name, size: seal.head.size, root: toHex(seal.head.root) });
     }
   }
@@ -186,8 +186,7 @@ export class ValidatorRig {
       this.validators.find((one) => one.isRunning),
       "a validator that runs",
     );
-    const answer = await fetch(`${running.http}/tlog/`);
-    const { logs } = logsSchema.parse(await answer.json());
+    const { logs } = logsSchema.parse(JSON.parse((await running.get("/tlog/")).text));
     this.#prefix = present(
       logs.find(({ kind }) => kind === "channel"),
       "the channel's log",
