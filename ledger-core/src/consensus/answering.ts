@@ -1,5 +1,6 @@
 /** Keep-alives, and the answers to what peers ask. */
 
+import { present } from "../base/assert.ts";
 import { equal } from "../base/bytes.ts";
 import type { Block } from "./block.ts";
 import { blockBytes, headerDigest } from "./block.ts";
@@ -34,8 +35,7 @@ export function keepAlive<State>(core: ReplicaCore<State>): Status {
 
 export function receiveStatus<State>(core: ReplicaCore<State>, from: number, status: Status): void {
   const { entry, final, question, epoch } = status;
-  const peer = core.peers[from];
-  if (peer === undefined) return;
+  const peer = present(core.peers[from], "peer of the set");
   peer.view = status.view;
   peer.finalHeight = status.finalHeight;
   // Heights and views are believed only as far as certificates go.

@@ -157,16 +157,14 @@ function forget<State>(core: ReplicaCore<State>, blocks: readonly FinalizedBlock
   const { baseView } = core.history;
   if (core.tail !== undefined && core.tail.view <= baseView) core.tail = undefined;
   for (const at of core.toFinalize) if (at <= baseView) core.toFinalize.delete(at);
-  for (const at of core.later.keys()) if (at <= baseView) core.later.delete(at);
-  for (const at of core.proposals.keys()) if (at <= baseView) core.proposals.delete(at);
   core.persisted.clear();
   core.resend.reset();
   for (const peer of core.peers) peer.nullifyWakes = 0;
   const reported = new Set(
     blocks.flatMap(({ block }) => block.equivocations.map(({ voter }) => voter)),
   );
-  for (let at = core.equivocations.length - 1; at >= 0; at--)
-    if (reported.has(core.equivocations[at]?.voter ?? -1)) core.equivocations.splice(at, 1);
+  const open = core.equivocations.filter(({ voter }) => !reported.has(voter));
+  core.equivocations.splice(0, core.equivocations.length, ...open);
 }
 
 /** One seal of the newest point covers those before it. */

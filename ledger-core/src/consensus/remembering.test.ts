@@ -37,6 +37,20 @@ describe("a validator whose votes may be lost", () => {
     expect(lone.sent("status").filter((status) => status.answer !== undefined)).toEqual([]);
   });
 
+  test("proposes nothing where it leads", () => {
+    const lone = new LoneReplica({ set, self: 1, recovered: { amnesia: true } });
+    expect(lone.submit("note:a").sent("propose")).toEqual([]);
+    expect(lone.wait(10_000).sent("propose")).toEqual([]);
+  });
+
+  test("is found once: another vote of its own changes nothing in what it asks", () => {
+    const lone = amnesiac();
+    const question = questionOf(lone);
+    lone.receive(1, voteMessage(set, 0, nullify(1)));
+    expect(lone.all("amnesia")).toEqual([]);
+    expect(questionOf(lone)).toEqual(question);
+  });
+
   test("goes on after answers of all three others, above one more than what they proved", () => {
     const lone = amnesiac();
     const question = questionOf(lone);

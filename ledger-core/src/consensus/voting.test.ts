@@ -211,6 +211,24 @@ describe("what is unknown is fetched, never called invalid", () => {
     expect(lone.wait(500).sent("fetch-blocks")).toEqual([]);
   });
 
+  test("the ancestors of a block that is notarized, before FINALIZE", () => {
+    const lone = new LoneReplica({ set, parameters: { keepAliveMs: 100_000 } });
+    lone.certificate(notarize(2, second.digest), [1, 2, 3]);
+    lone.receive(2, { type: "blocks", blocks: [second.block] });
+    expect(lone.voted).toEqual([]);
+    expect(lone.sent("fetch-blocks").map(({ digests }) => digests)).toEqual([[first.digest]]);
+    lone.receive(3, { type: "blocks", blocks: [first.block] });
+    expect(lone.voted).toEqual(["finalize 2"]);
+  });
+
+  test("a body that comes with its proposal after the view was certified is kept, and finalized", () => {
+    const lone = new LoneReplica({ set, parameters: { keepAliveMs: 100_000 } });
+    lone.certificate(notarize(1, first.digest), [1, 2, 3]);
+    expect(lone.voted).toEqual([]);
+    lone.receive(1, proposalOf(set, first));
+    expect(lone.voted).toEqual(["finalize 1"]);
+  });
+
   test("nullifications of skipped views: from the leader that skipped them", () => {
     const lone = new LoneReplica({ set });
     const third = blockOn(genesis, { view: 3 });

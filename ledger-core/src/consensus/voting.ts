@@ -42,7 +42,6 @@ export function receiveProposal<State>(
   ];
   for (const certificate of grounds)
     if (certificate.epoch === set.epoch && !receiveCertificate(core, from, certificate)) return;
-  if (view <= history.baseView) return;
   // Before it is counted: with few validators its vote may already complete a certificate.
   const first = view >= core.view && !core.proposals.has(view) && !core.later.has(view);
   const added = first || core.view > view ? core.tree.add(block, { kept: false }) : undefined;
