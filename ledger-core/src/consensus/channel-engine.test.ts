@@ -12,7 +12,7 @@ import {
 import type { FakeNode } from "../../../test/support/fake-network.ts";
 import { FakeNetwork } from "../../../test/support/fake-network.ts";
 import { present } from "../base/assert.ts";
-import { toHex, utf8 } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
 import type { EngineEffect } from "./engine-io.ts";
 import type { Message, Status } from "./message.ts";
 import { ValidatorSet } from "./validator-set.ts";
@@ -290,6 +290,10 @@ describe("a node that is no validator", () => {
     const ask = (from: number) => receive(network, "v0", "v9", { type: "fetch-heights", from });
     expect(ask(1)).toEqual([{ type: "serve-heights", to: "v9", from: 1 }]);
     expect([ask(0), ask(2)]).toEqual([[], []]);
+    const below = (height: number) =>
+      receive(network, "v0", "v9", { type: "fetch-ancestors", height });
+    expect(below(1)).toEqual([{ type: "serve-ancestors", to: "v9", height: 1 }]);
+    expect([below(0), below(2)]).toEqual([[], []]);
   });
 
   test("is told where the chain is where it is behind, and not where it is not", () => {
@@ -303,13 +307,12 @@ describe("a node that is no validator", () => {
     expect(receive(network, "v0", "v9", status({ finalHeight: 1 }))).toEqual([]);
   });
 
-  test("is listened to in nothing else: not its votes, blocks, transactions or proofs", () => {
+  test("is listened to in nothing else but transactions: not its votes and certificates", () => {
     const network = settled();
     const before = network.node("v0").engine.status();
     const strange: Message[] = [
       voteMessage(old, 1, nullify(2)),
       { type: "certificate", certificate: certificateOf(old, nullify(2), [1, 2, 3]) },
-      { type: "transactions", transactions: [utf8("note:strange")] },
       { type: "fetch-blocks", epoch: 0, digests: [] },
     ];
     for (const message of strange) expect(receive(network, "v0", "v9", message)).toEqual([]);

@@ -156,6 +156,10 @@ describe("a question for blocks is answered", () => {
       lone.receive(2, { type: "fetch-heights", from });
       expect(lone.effects).toEqual([]);
     }
+    for (const height of [0, 2]) {
+      lone.receive(2, { type: "fetch-ancestors", height });
+      expect(lone.effects).toEqual([]);
+    }
     lone.receive(2, { type: "fetch-heights", from: 1 });
     expect(lone.effects).toEqual([{ type: "serve-heights", to: 2, from: 1 }]);
   });
