@@ -1,6 +1,8 @@
 /** Holds `ledger-core/WIRE.md` to the code and to the vectors: what the document says is what is done. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { present } from "@tamga/ledger-core/base/assert";
 import { fromHex, toHex, utf8 } from "@tamga/ledger-core/base/bytes";
@@ -15,6 +17,7 @@ import * as consensusLimits from "@tamga/ledger-core/consensus/limits";
 import { encodeMessage, parseMessage } from "@tamga/ledger-core/consensus/message-codec";
 import { voteBytes, voteKinds } from "@tamga/ledger-core/consensus/vote";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { writeExport } from "@tamga/ledger-core/ledger/export-file";
 import { encodeSealPayload } from "@tamga/ledger-core/ledger/seal-payload";
 import { encodeEpochs, epochsMagic } from "@tamga/ledger-core/receipt/epochs-file";
 import * as receiptLimits from "@tamga/ledger-core/receipt/limits";
@@ -320,6 +323,24 @@ describe("what validators exchange and sign", () => {
     expect(document).toContain(`"${epochsMagic}"`);
   });
 
+  test("the items of a ledger export", () => {
+    const directory = mkdtempSync(join(tmpdir(), "tamga-document-"));
+    const path = join(directory, "export");
+    const payload = encodeMessage(present(messageSamples.at(-1), "a message"));
+    writeExport(path, [
+      { type: "header", channel: nodeCrypto.sha256(new Uint8Array()), from: 3 },
+      { type: "opening", transaction: new Uint8Array(3) },
+      { type: "message", payload },
+    ]);
+    const file = new Uint8Array(readFileSync(path));
+    rmSync(directory, { recursive: true });
+    const strings = byteStrings(file);
+    const items = strings.filter((_, at) => at % 2 === 0);
+    for (const item of items) fits("export-item", item);
+    expect(items).toHaveLength(4);
+    expect(strings.filter((_, at) => at % 2 === 1).map(({ length }) => length)).toEqual([8, 8, 8]);
+  });
+
   test("forms that the parsers refuse do not fit", () => {
     for (const [rule, value] of [
       ["index", consensusLimits.validatorsPerEpochMax],
@@ -396,4 +417,16 @@ function unquoted(cell: string | undefined): string {
 
 function bytes(hex: string): Uint8Array {
   return present(fromHex(hex), "hex");
+}
+
+/** A sequence of byte strings with heads of one or two bytes. */
+function byteStrings(file: Uint8Array): readonly Uint8Array[] {
+  const strings: Uint8Array[] = [];
+  for (let at = 0; at < file.length; ) {
+    const short = (file[at] ?? 0) - 0x40;
+    const [head, length] = short < 24 ? [1, short] : [2, file[at + 1] ?? 0];
+    strings.push(file.subarray(at + head, at + head + length));
+    at += head + length;
+  }
+  return strings;
 }
