@@ -3,7 +3,7 @@ import type { CutPoint } from "./crash-points.ts";
 import { scriptedEffects, scriptedSize, subsetsWith, violationAt } from "./crash-points.ts";
 
 /** A minute of computing in all; no busy machine makes it red. */
-const timeout = 600_000;
+const timeout = 1_200_000;
 const effects = scriptedEffects();
 
 /** What broke, with the point at which it did. */
