@@ -23,6 +23,7 @@ import { sitePaths } from "../site/site.ts";
 import { readChannelFile } from "./channel-file.ts";
 import { doubtVotes } from "./doubt-votes.ts";
 import { readLedgerBook } from "./ledger-book.ts";
+import { parseHeight } from "./parse-height.ts";
 
 type Where = () => { readonly config?: string; readonly data?: string };
 
@@ -61,14 +62,13 @@ export function exportTo(
   config: GatewayConfig,
   { to, from }: { readonly to: string; readonly from?: string },
 ): Exported {
-  if (from !== undefined && !/^[1-9]\d{0,14}$/.test(from))
-    throw new OperationalError("USAGE_HEIGHT", "A height is a whole number from 1 on.");
+  const height = from === undefined ? undefined : parseHeight(from);
   if (existsSync(to)) {
     const sentence = `${to} is there already: name another file, or remove it.`;
     throw new OperationalError("EXPORT_EXISTS", sentence);
   }
   return readLedgerBook(config, ({ channel, chain }) => {
-    const first = from === undefined ? chain.prunedBelow : Number(from);
+    const first = height ?? chain.prunedBelow;
     if (first > chain.height) {
       throw new OperationalError(
         "EXPORT_EMPTY",

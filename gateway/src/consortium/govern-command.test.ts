@@ -106,7 +106,7 @@ it("admits a fifth organisation and lets one go, while the channel runs", async 
   await consortium.start("a");
   await sealed("a", 9, { epoch: 2, quorum: { reachable: 4 } });
   await verifyAll();
-});
+}, 400_000);
 
 /** Epochs and newest checkpoint as an auditor has them: the trust policy of the opening, and two files. */
 async function verifyAll(): Promise<void> {

@@ -24,6 +24,7 @@ import type { Member } from "./member-file.ts";
 import { encodeMember, parseMember, shortKey } from "./member-file.ts";
 import { addLedgerMembersCommand } from "./members-command.ts";
 import { judgeChannelFile, openConsortium } from "./open-consortium.ts";
+import { addLedgerPruneCommand } from "./prune-command.ts";
 import { addLedgerStatusCommand } from "./status-command.ts";
 
 type Where = { readonly config?: string; readonly data?: string };
@@ -52,6 +53,7 @@ export function addLedgerCommand(program: Command, where: () => Where): void {
   addLedgerMembersCommand(ledger, where);
   addLedgerFileCommands(ledger, where);
   addLedgerGovernCommands(ledger, where);
+  addLedgerPruneCommand(ledger, where);
 }
 
 /** The member file of a node whose keys are there or made now. */
