@@ -30,7 +30,7 @@ export type LoadPace = {
   readonly everyMs: number;
 };
 
-const calmPace: LoadPace = { together: 2, everyMs: 60 };
+const calmPace: LoadPace = { together: 2, everyMs: 120 };
 const readingsPerBundle = 2;
 const reconnectMs = 100;
 const ackMsMax = 20_000;

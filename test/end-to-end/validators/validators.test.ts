@@ -8,7 +8,7 @@ import { validatorScenarios } from "./scenarios/all.ts";
 const seed = Number(process.env["RIG_SEED"] ?? randomInt(2 ** 31));
 /** On a busy machine a scenario may take minutes; each of its own waits is bounded. */
 const scenarioMsMax = 900_000;
-const verifyMax = 2;
+const verifyMax = 1;
 
 describe(`validators, RIG_SEED=${seed}`, () => {
   let template: ConsortiumTemplate;
