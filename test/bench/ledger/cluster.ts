@@ -23,7 +23,7 @@ import { laneLoad } from "./lane-load.ts";
 import { writeLoad } from "./load-file.ts";
 
 /** Milliseconds that a host may take to start, or for one order. */
-const startMsMax = 120_000;
+const startMsMax = 600_000;
 const orderMsMax = 600_000;
 
 export type ClusterPlan = {
@@ -169,7 +169,13 @@ export class Cluster {
       return new BenchChild(process.execPath, [...mode.nodeArguments, program, file]);
     });
     const cluster = new Cluster(children, configs);
-    await Promise.all(children.map((child) => child.line((line) => line === "ready", startMsMax)));
+    const ready = children.map((child) => child.line((line) => line === "ready", startMsMax));
+    try {
+      await Promise.all(ready);
+    } catch (error) {
+      await cluster.kill();
+      throw error;
+    }
     return cluster;
   }
 
