@@ -56,7 +56,8 @@ export function violationAt({ effect: at, nodes }: CutPoint): Violation | undefi
       for (const node of run.world.nodes) {
         node.crashAt = () => (count++ === at ? "after" : undefined);
         node.crashed = () => {
-          isCut = members.includes(node);
+          if (!members.includes(node)) throw new RangeError(`effect ${at} is of ${node.id}`);
+          isCut = true;
           for (const member of members) member.powerCut();
           run.world.scheduler.in(downMs, () => {
             for (const member of members) member.start();
@@ -64,7 +65,7 @@ export function violationAt({ effect: at, nodes }: CutPoint): Violation | undefi
         };
       }
     }, at);
-    if (!isCut) throw new RangeError(`effect ${at} is none of these validators'`);
+    if (!isCut) throw new RangeError(`the script ends before effect ${at}`);
   });
 }
 
