@@ -92,7 +92,7 @@ export class WrongRootLeader extends LyingLeader {
   }
 }
 
-/** Builds on an older block than it may, over views that nothing nullified. */
+/** Builds on an older block than it may, over views that nothing nullified; or proposes its parent once more. */
 export class StaleParentLeader extends LyingLeader {
   readonly #certificates: Certificate[] = [];
   readonly #blocks = new Map<string, Block>();
@@ -110,6 +110,11 @@ export class StaleParentLeader extends LyingLeader {
   propose(to: readonly Identifier[], message: Propose): void {
     this.#note(message);
     const { random, emit } = this.setting;
+    const again = this.#blocks.get(String(message.block.header.parentDigest));
+    if (again !== undefined && random.chance(0.3)) {
+      emit(to, this.resigned(message, again));
+      return;
+    }
     const older = this.#certificates.filter(
       ({ epoch, ballot }) =>
         epoch === message.epoch && ballot.kind === "notarize" && ballot.view < message.parentView,

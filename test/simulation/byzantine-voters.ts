@@ -2,7 +2,7 @@
 
 import type { Identifier } from "@tamga/ledger-core/base/identifier";
 import type { Certificate } from "@tamga/ledger-core/consensus/certificate";
-import type { Message } from "@tamga/ledger-core/consensus/message";
+import type { Message, Propose } from "@tamga/ledger-core/consensus/message";
 import type { Ballot, SignedVote } from "@tamga/ledger-core/consensus/vote";
 import { ballotKey } from "./keys-of.ts";
 import { Forge, type Liar } from "./liar.ts";
@@ -96,7 +96,10 @@ export class OldEpochReplayer extends Forge implements Liar {
   }
 }
 
-/** Makes certificates out of too few votes, its own many times over, or others' for something else. */
+/**
+ * Makes certificates out of too few votes, its own many times over, or others' for something else; votes and
+ * proposes in others' names.
+ */
 export class CertificateForger extends Forge implements Liar {
   readonly #votes = new Map<string, Map<number, SignedVote>>();
 
@@ -110,6 +113,7 @@ export class CertificateForger extends Forge implements Liar {
   }
 
   #note(message: Message): void {
+    if (message.type === "propose") this.#proposeAsAnother(message);
     if (message.type !== "vote" || this.indexIn(message.epoch) < 0) return;
     const { epoch, vote } = message;
     const key = ballotKey(epoch, vote.ballot);
@@ -122,6 +126,23 @@ export class CertificateForger extends Forge implements Liar {
       type: "certificate",
       certificate: this.#forge(epoch, vote.ballot, votes),
     });
+    this.#voteAsAnother(epoch, vote.ballot);
+  }
+
+  #voteAsAnother(epoch: number, ballot: Ballot): void {
+    const voter = this.setting.random.int(this.setting.entriesOf(epoch).length);
+    const vote = { ...this.vote(epoch, ballot), voter };
+    this.setting.emit(this.others(epoch), { type: "vote", epoch, vote });
+  }
+
+  #proposeAsAnother(message: Propose): void {
+    const { epoch, view, parentView } = message;
+    if (this.indexIn(epoch) < 0 || !this.setting.random.chance(0.3)) return;
+    const block = this.retimed(message.block, 1);
+    if (block === undefined) return;
+    const digest = this.digestOf(block);
+    const signature = this.sign(epoch, { kind: "notarize", view, parentView, digest });
+    this.setting.emit(this.others(epoch), { ...message, block, signature });
   }
 
   #forge(epoch: number, ballot: Ballot, votes: ReadonlyMap<number, SignedVote>): Certificate {

@@ -9,7 +9,7 @@ import type {
   PendingTransaction,
   StateRoots,
 } from "@tamga/ledger-core/consensus/application";
-import type { Block } from "@tamga/ledger-core/consensus/block";
+import type { Block, Header } from "@tamga/ledger-core/consensus/block";
 import { headerDigest } from "@tamga/ledger-core/consensus/block";
 import type { Certificate } from "@tamga/ledger-core/consensus/certificate";
 import type { FinalizedBlock, SealPoint } from "@tamga/ledger-core/consensus/replica-io";
@@ -83,6 +83,11 @@ export class ChainOracle {
     // The header commits to the transactions; a body that does not fit is no body of this digest.
     if (!this.#blocks.has(named.key) && this.#isWhole(block)) this.#blocks.set(named.key, block);
     return named;
+  }
+
+  /** The header with this digest, where a block with it exists somewhere. */
+  headerOf(key: string): Header | undefined {
+    return this.#blocks.get(key)?.header;
   }
 
   /** Whether the block with this digest is final. */

@@ -6,12 +6,13 @@ import type { Application } from "@tamga/ledger-core/consensus/application";
 import type { EngineEffect } from "@tamga/ledger-core/consensus/engine-io";
 import { conflict } from "@tamga/ledger-core/consensus/equivocation-proof";
 import type { Message } from "@tamga/ledger-core/consensus/message";
-import type { VoteFloor, VoteRow } from "@tamga/ledger-core/consensus/replica-io";
+import type { VoteFloor } from "@tamga/ledger-core/consensus/replica-io";
 import type { ValidatorEntry } from "@tamga/ledger-core/consensus/validator-set";
 import { ChainOracle } from "./chain-oracle.ts";
 import { EpochBook } from "./epoch-book.ts";
 import type { FakeState } from "./fake-application.ts";
-import { digestKey, isAtOrBelow } from "./keys-of.ts";
+import { GroundsOracle } from "./grounds-oracle.ts";
+import { isAtOrBelow } from "./keys-of.ts";
 import { require } from "./oracle-violation.ts";
 import type { VotesTables, VotesWrite } from "./simulated-disk.ts";
 import { VoteOracle } from "./vote-oracle.ts";
@@ -25,6 +26,7 @@ export class Oracle {
   readonly book: EpochBook;
   readonly votes: VoteOracle;
   readonly chain: ChainOracle;
+  readonly grounds: GroundsOracle;
   /** A scenario set a wall clock off by more than a voter tolerates. */
   areClocksWrong = false;
   /** Transactions that an honest node refused for good. */
@@ -38,6 +40,14 @@ export class Oracle {
     this.book = new EpochBook(channel, genesis);
     this.votes = new VoteOracle(this.book);
     this.chain = new ChainOracle(this.book, application);
+    this.grounds = new GroundsOracle(this.votes, this.chain);
+  }
+
+  /** `name` starts from what its disk held. */
+  started(name: string, { floor, amnesia }: Pick<VotesTables, "floor" | "amnesia">): void {
+    this.votes.floorRead(name, floor);
+    this.votes.flagDurable(name, amnesia);
+    this.grounds.started(name);
   }
 
   /** Writes of one commit are on the disk of `name`, which now holds `tables`. */
@@ -50,6 +60,8 @@ export class Oracle {
     for (const write of writes) {
       if (write.type === "block") this.chain.blockSeen(write.block);
       if (write.type === "vote") this.votes.rowDurable(name, write.row);
+      if (write.type === "amnesia") this.votes.flagDurable(name, write.set);
+      if (write.type === "floor") this.votes.abstained(name, write.floor, final);
       if (write.type === "clean-up") this.votes.cleanedUp(name, write.floor, final);
       if (write.type === "floor" || write.type === "clean-up")
         this.votes.floorDurable(name, write.floor);
@@ -60,32 +72,7 @@ export class Oracle {
     if (!this.votes.isBound(name)) return;
     for (const write of writes)
       if (write.type === "vote" && !isAtOrBelow(write.row, tables.floor))
-        this.#judgeGrounds(name, write.row, tables);
-  }
-
-  /** S3: what a row rests on is on the same disk. */
-  #judgeGrounds(name: string, row: VoteRow, { blocks, certificates }: VotesTables): void {
-    const who = () => `${name} in view ${row.view} of epoch ${row.epoch}`;
-    if (row.notarized !== undefined) {
-      const key = digestKey(row.notarized.digest);
-      // A boundary proposed again may have become final in an earlier view meanwhile.
-      const isKept = blocks.has(key) || this.chain.isFinal(key);
-      require(isKept, "S3", () => `${who()} notarized a body that it does not keep`);
-      require(this.chain.isExecutable(key), "S3", () => `${who()} notarized what does not execute`);
-    }
-    if (row.finalized === undefined) return;
-    const ballot = { ...row.finalized, kind: "notarize" as const, view: row.view };
-    const held = [...certificates.values()].some(
-      (certificate) =>
-        certificate.epoch === row.epoch &&
-        certificate.ballot.kind !== "nullify" &&
-        certificate.ballot.view === row.view &&
-        digestKey(certificate.ballot.digest) === digestKey(ballot.digest),
-    );
-    require(held, "S3", () => `${who()} finalized without the notarization on its disk`);
-    require(this.votes.isNotarized(row.epoch, ballot), "S3", () => `${who()}: no notarization`);
-    require(this.chain.isExecutable(digestKey(ballot.digest)), "S3", () =>
-      `${who()} finalized what does not execute`);
+        this.grounds.written(name, write.row, tables);
   }
 
   /** A message leaves `name`. */

@@ -93,7 +93,7 @@ export class SimulatedNode {
     const { scheduler, oracle, factory, application, channel, genesis, parameters, random } =
       this.#setting;
     const recovered = this.disk.recover();
-    if (this.isHonest) oracle.votes.floorRead(this.name, recovered.floor);
+    if (this.isHonest) oracle.started(this.name, recovered);
     const key = fakeKey(this.name);
     this.#peers = [genesis, recovered.validators];
     this.abstaining = recovered.amnesia;
@@ -125,10 +125,13 @@ export class SimulatedNode {
 
   step(event: EngineEvent): void {
     if (this.#engine === undefined || this.halted) return;
+    const before = this.#engine.status();
     const { effects, wakeAt } = this.#engine.step(
       event,
       this.clock.read(this.#setting.scheduler.now),
     );
+    if (this.isHonest)
+      this.#setting.oracle.grounds.signed(this.name, effects, [before, this.#engine.status()]);
     this.#queue.push(...effects);
     this.#wakeAt = wakeAt;
     this.#scheduleTick();
@@ -214,6 +217,13 @@ export class SimulatedNode {
         this.#sync(() => this.#committed(effect));
         return;
       case "send":
+        if (this.isHonest)
+          oracle.grounds.leaving(
+            this.name,
+            effect.message,
+            this.disk.votes.durable,
+            this.disk.finalView(),
+          );
         this.#setting.send(this, this.#recipients(effect.to), effect.message);
         return;
       case "serve-heights": {

@@ -31,6 +31,10 @@ export class VoteOracle {
   readonly #highest = new Map<string, number>();
   /** Whose votes prove nothing: liars, and who lost its votes without a word. */
   readonly #unbound = new Set<string>();
+  /** Who knows that its votes may be lost, from the disk. */
+  readonly #forgetful = new Set<string>();
+  /** By epoch: the highest view with a quorum of FINALIZE. */
+  readonly #lastFinal = new Map<number, number>();
   /** NULLIFY votes of bound validators. */
   nullifyCount = 0;
 
@@ -82,12 +86,30 @@ export class VoteOracle {
     const nullified = row.nullified !== undefined || held?.nullified === true;
     const finalized = row.finalized !== undefined || held?.finalized !== undefined;
     require(!(nullified && finalized), "S2", () => `${who()} both nullified and finalized`);
+    const isNew = ballotsOf(row).some(
+      (ballot) => this.#durable.get(name)?.has(ballotKey(row.epoch, ballot)) !== true,
+    );
+    require(!(isNew && this.#forgetful.has(name)), "amnesia", () =>
+      `${who()} signed while its votes may be lost`);
     const key = `${name}/${row.epoch}`;
     const highest = this.#highest.get(key) ?? -1;
     if (row.notarized !== undefined && held?.notarized === undefined)
       require(row.view >= highest, "S3", () => `${who()} notarized, but had voted in ${highest}`);
     if (row.notarized !== undefined || row.nullified !== undefined)
       this.#highest.set(key, Math.max(highest, row.view));
+  }
+
+  /** The flag of an amnesiac on the disk of `name`: nothing is signed while it is set. */
+  flagDurable(name: string, set: boolean): void {
+    if (set) this.#forgetful.add(name);
+    else this.#forgetful.delete(name);
+  }
+
+  /** A floor without a commit is an abstention: only an amnesiac that was answered has a reason. */
+  abstained(name: string, floor: VoteFloor, final: VoteFloor): void {
+    const isCalledFor = this.#forgetful.has(name) || isAtOrBelow(floor, final);
+    require(isCalledFor || !this.isBound(name), "S4", () =>
+      `the floor of ${name} is raised to view ${floor.view}, final is ${final.view}`);
   }
 
   floorDurable(name: string, floor: VoteFloor): void {
@@ -150,6 +172,26 @@ export class VoteOracle {
     return (voters?.size ?? 0) >= this.#book.quorumOf(epoch);
   }
 
+  /** Whether a quorum's votes make this block notarized in this view, whatever it builds on. */
+  isBlockNotarized(epoch: number, view: number, digest: Uint8Array): boolean {
+    const tally = this.#tallies.get(`${epoch}/${view}`);
+    const quorum = this.#book.quorumOf(epoch);
+    return [...(tally?.notarize ?? []), ...(tally?.finalize ?? [])].some(
+      ([content, voters]) => voters.size >= quorum && content.endsWith(`/${digestKey(digest)}`),
+    );
+  }
+
+  /** The highest view for which a quorum's FINALIZE exist somewhere. */
+  lastFinalIn(epoch: number): number {
+    return this.#lastFinal.get(epoch) ?? 0;
+  }
+
+  /** Whether a quorum's NULLIFY of this view exist somewhere. */
+  isNullified(epoch: number, view: number): boolean {
+    const voters = this.#tallies.get(`${epoch}/${view}`)?.nullify;
+    return (voters?.size ?? 0) >= this.#book.quorumOf(epoch);
+  }
+
   #count(epoch: number, ballot: Ballot, voter: number): void {
     if (!this.#book.has(epoch)) return;
     const place = `${epoch}/${ballot.view}`;
@@ -166,6 +208,10 @@ export class VoteOracle {
       tally[ballot.kind].set(content, voters);
     }
     this.#judgeTally(epoch, tally, place);
+    const isFinal = [...tally.finalize.values()].some(
+      (voters) => voters.size >= this.#book.quorumOf(epoch),
+    );
+    if (isFinal) this.#lastFinal.set(epoch, Math.max(this.lastFinalIn(epoch), ballot.view));
   }
 
   #judgeTally(epoch: number, tally: ViewTally, place: string): void {

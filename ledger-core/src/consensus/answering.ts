@@ -56,10 +56,10 @@ export function receiveStatus<State>(core: ReplicaCore<State>, from: number, sta
 /**
  * Whether an amnesiac may rely on this validator's view: not while its own votes may be lost, nor while it
  * abstains above what it can prove, since a vote that it has forgotten may stand in between. The models in
- * `test/model` find a fork without either.
+ * `test/model` find a fork without either. Nor once the epoch has ended: the asker may have voted in the next.
  */
-function knowsItsView<State>({ book, history, set }: ReplicaCore<State>): boolean {
-  if (book.amnesia) return false;
+function knowsItsView<State>({ book, history, set, ended }: ReplicaCore<State>): boolean {
+  if (book.amnesia || ended) return false;
   const { floor } = book;
   return (
     floor.epoch < set.epoch ||

@@ -174,11 +174,12 @@ describe("the epoch before", () => {
 
   test("still answers until a block of the new one is final, and then no more", () => {
     const network = changed();
-    const asked = status({ question, finalHeight: 2, sealedSize: 99n });
+    const asked = status({ question, finalHeight: 2, sealedSize: 0n });
     const answers = receive(network, "v0", "v1", asked).flatMap((effect) =>
-      effect.type === "send" && effect.message.type === "status" ? [effect.message] : [],
+      effect.type === "send" ? [effect.message] : [],
     );
-    expect(answers.map(({ epoch, answer }) => [epoch, answer?.question])).toEqual([[0, question]]);
+    // The question gets no answer: who asks may have forgotten votes of the new epoch.
+    expect(answers).toMatchObject([{ type: "sealed", epoch: 0 }]);
     network.submit("v0", "note:b");
     expect(network.run(20_000, () => ordered(network.node("v0")).includes("note:b"))).toBe(true);
     // Who is behind is led there by heights.

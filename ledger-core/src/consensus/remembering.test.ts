@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { blockOn, genesis, proposalOf } from "../../../test/support/consensus-blocks.ts";
 import {
   certificateOf,
+  finalize,
   nullify,
   setOf,
   voteMessage,
@@ -63,6 +65,25 @@ describe("a validator whose votes may be lost", () => {
     expect(lone.status.abstaining).toBe(false);
     expect(lone.replica.floor).toEqual({ epoch: 0, view: 6 });
     expect(lone.disk.amnesia).toBe(false);
+  });
+
+  test("learns nothing from an epoch that has ended, nor tells: the votes of the next may be lost", () => {
+    const asks = blockOn(genesis, { view: 1, texts: ["set:v0,v1,v2,v3"] });
+    const boundary = present(asks.state.next, "a boundary that the state asks for");
+    const last = blockOn(asks, { view: 2, boundary });
+    const ended = (lone: LoneReplica) =>
+      lone
+        .receive(1, proposalOf(set, asks))
+        .certificate(finalize(1, asks.digest), [1, 2, 3])
+        .receive(2, proposalOf(set, last))
+        .certificate(finalize(2, last.digest), [1, 2, 3]);
+    const lone = ended(amnesiac());
+    expect(lone.status.ended).toBe(true);
+    const question = questionOf(lone);
+    for (const peer of [1, 2, 3]) lone.receive(peer, answer(question));
+    expect(lone.status.abstaining).toBe(true);
+    const other = ended(new LoneReplica({ set })).receive(1, { ...answer(question), question });
+    expect(other.sent("status").filter((status) => status.answer !== undefined)).toEqual([]);
   });
 
   test("tells all what it heard of, as long as it may not even nullify; others do not", () => {

@@ -37,7 +37,8 @@ export function receiveAnswer<State>(core: ReplicaCore<State>, from: number, sta
     if (answer.votes.some((vote) => isOwnAndForgotten(core, vote))) loseMemory(core);
     return;
   }
-  if (!equal(answer.question, amnesia.question)) return;
+  // The flag is one for all epochs: what was forgotten in the next is not known from answers in this one.
+  if (core.ended || !equal(answer.question, amnesia.question)) return;
   let highest = core.history.baseView + 1;
   // Both certificates were taken in before: what is held here was verified.
   for (const certificate of [entry, final]) {
