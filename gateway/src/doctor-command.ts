@@ -43,6 +43,8 @@ async function examine(config: GatewayConfig): Promise<readonly Finding[]> {
   return [
     { level: "ok", sentence: `site of organisation ${config.organisation} found` },
     ...[paths.registry, paths.lane, paths.ledger].map(examineDatabase),
+    // Made by the first start of a release that votes.
+    ...[paths.votes].filter((path) => existsSync(path)).map(examineDatabase),
     examineDisk(config.data_dir),
     examineClock(),
     await examinePort(readAddress(paths.address)?.mqttPort ?? config.mqtt.port),

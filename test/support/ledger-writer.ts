@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
-import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
+import { openSoloLedger } from "@tamga/ledger-core/ledger/open-solo-ledger";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { LedgerSite } from "./ledger-site.ts";
 import { writeWithoutEnd } from "./write-without-end.ts";
@@ -12,8 +12,9 @@ import { writeWithoutEnd } from "./write-without-end.ts";
 const directory = present(process.argv[2], "data directory");
 const site = new LedgerSite(directory);
 const validatorKey = loadOrCreateValidatorKey(join(directory, "validator.key"));
-const ledger = await SoloLedger.open({
+const ledger = await openSoloLedger({
   path: join(directory, "ledger.db"),
+  votesPath: join(directory, "votes.db"),
   crypto: nodeCrypto,
   clock: new SystemClock(),
   validatorKey,

@@ -7,7 +7,8 @@ import { present } from "@tamga/ledger-core/base/assert";
 import { monotonicMillis, unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
-import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
+import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
+import { openSoloLedger } from "@tamga/ledger-core/ledger/open-solo-ledger";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { keyKindUri, roleUri } from "@tamga/ledger-core/receipt/certificate-names";
 import { sealsOf } from "@tamga/ledger-core/receipt/seal-evidence";
@@ -39,14 +40,15 @@ const deviceChain = [
 ];
 const incarnation = new Uint8Array(16).fill(3);
 let directory: string;
-let ledger: SoloLedger;
+let ledger: Ledger;
 let lane: SqliteLane;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "tamga-lane-ledger-"));
   const validatorKey = loadOrCreateValidatorKey(join(directory, "validator.key"));
-  ledger = await SoloLedger.open({
+  ledger = await openSoloLedger({
     path: join(directory, "ledger.db"),
+    votesPath: join(directory, "votes.db"),
     crypto: nodeCrypto,
     clock: new SystemClock(),
     validatorKey,

@@ -10,7 +10,7 @@ import { silentLogger } from "@tamga/ledger-core/daemon/logger";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
-import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
+import { openSoloLedger } from "@tamga/ledger-core/ledger/open-solo-ledger";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import SqliteDatabase from "better-sqlite3";
@@ -28,7 +28,7 @@ const owner = new LedgerSite();
 const gateway = owner.gateway("gate-1");
 const kid = nodeCrypto.sha256(utf8("a device's key"));
 let directory: string;
-let ledger: SoloLedger;
+let ledger: Ledger;
 let lane: SqliteLane;
 let registry: FakeRegistry;
 let stop: AbortController;
@@ -52,8 +52,9 @@ beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "tamga-orderer-"));
   const clock = new SystemClock();
   const validatorKey = loadOrCreateValidatorKey(join(directory, "validator.key"));
-  ledger = await SoloLedger.open({
+  ledger = await openSoloLedger({
     path: join(directory, "ledger.db"),
+    votesPath: join(directory, "votes.db"),
     crypto: nodeCrypto,
     clock,
     validatorKey,

@@ -9,9 +9,9 @@ import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
+import { openSoloLedger } from "@tamga/ledger-core/ledger/open-solo-ledger";
 import type { PeerNetwork } from "@tamga/ledger-core/ledger/peer-network";
 import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
-import { SoloLedger } from "@tamga/ledger-core/ledger/solo-ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -52,8 +52,10 @@ export async function openSiteLedger(
 /** One organisation, one validator, embedded in the gateway. */
 async function openOwnLedger(config: GatewayConfig, site: Site, clock: Clock): Promise<SiteLedger> {
   const { organisation, consortium, channel } = config;
-  const ledger = await SoloLedger.open({
-    path: sitePaths(config.data_dir).ledger,
+  const paths = sitePaths(config.data_dir);
+  const ledger = await openSoloLedger({
+    path: paths.ledger,
+    votesPath: paths.votes,
     crypto: nodeCrypto,
     clock,
     validatorKey: site.validatorKey,
@@ -75,7 +77,7 @@ async function openOwnLedger(config: GatewayConfig, site: Site, clock: Clock): P
       return created.transaction;
     },
   });
-  return { ledger, close: () => ledger.close() };
+  return { ledger, consensus: ledger, close: () => ledger.close() };
 }
 
 /** The CA's key as what opens channels and revokes devices. */

@@ -45,6 +45,11 @@ export class Mempool {
     return this.#find(transaction) !== undefined;
   }
 
+  /** Whether it is here in no other form. */
+  isOnly({ id }: PendingTransaction): boolean {
+    return this.#forms.get(id)?.length === 1;
+  }
+
   values(): Iterable<PendingTransaction> {
     return this.#entries.values();
   }

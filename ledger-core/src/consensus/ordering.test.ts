@@ -237,11 +237,33 @@ describe("a transaction", () => {
   });
 
   test("that is never valid is refused by the boundary, and not by the block that asks for it", () => {
+    const network = new FakeNetwork(setOf(4));
+    network.submit("v0", "bad:a");
+    network.run(20_000, () => network.up.every(({ disk }) => disk.height > 0));
+    network.submit("v0", "set:v0,v1,v2,v3");
+    network.run(20_000, () => isSettled(network));
+    for (const { effects } of network.up) {
+      const told = effects.flatMap((effect) => {
+        if (effect.type === "refused") return [`refused ${effect.id}`];
+        if (effect.type !== "commit") return [];
+        return effect.blocks.map(({ block, ids }) =>
+          block.header.boundary === undefined ? ids.join() : "boundary",
+        );
+      });
+      expect(told.slice(0, 4)).toEqual(["", "set:v0,v1,v2,v3", "boundary", "refused bad:a"]);
+    }
+  });
+
+  test("that is never valid is refused at once by one validator, and no block is made of it", () => {
     const lone = new LoneReplica({ set: setOf(1) }).submit("bad:a");
-    for (let waits = 0; waits < 10 && lone.disk.height === 0; waits++) lone.wait(10);
-    lone.submit("set:v0");
-    expect(lone.disk.chain.map(({ ids }) => ids)).toEqual([[], ["set:v0"], []]);
     expect(lone.all("refused").map(({ id }) => id)).toEqual(["bad:a"]);
+    lone.submit("note:a", "bad:b", "note:b");
+    expect(lone.disk.chain.map(({ ids }) => ids)).toEqual([["note:a", "note:b"]]);
+    expect(lone.all("refused").map(({ id }) => id)).toEqual(["bad:b"]);
+    // Another set may take what this one does not.
+    lone.submit("set:v0", "bad:c");
+    expect(lone.disk.chain.map(({ ids }) => ids).slice(1)).toEqual([["set:v0"], []]);
+    expect([lone.all("refused"), lone.status.pending]).toEqual([[], 1]);
   });
 
   test("that loses to another is not refused while the winner's block is not final", () => {

@@ -127,8 +127,8 @@ function buildBlock<State>(
   const { blockTransactionsMax, blockBytesMax } = config.parameters;
   const limits = { transactionsMax: blockTransactionsMax, bytesMax: blockBytesMax };
   const built = ports.application.build(parent.state, content, pool.values(), limits);
-  noteKnown(core, parent, built);
   const rest = pool.size - built.ids.length - built.known.length - built.refused.length;
+  noteBuilt(core, parent, built);
   const proofs = core.equivocations.slice(0, equivocationsPerBlockMax);
   return {
     isEmpty: built.transactions.length === 0,
@@ -188,15 +188,27 @@ function timeAfter<State>({ wall }: ReplicaCore<State>, { time }: { readonly tim
 
 /**
  * What a build refuses stays pending until a final block settles it, at every validator alike. A leader that
- * dropped it here would fall idle, while the others, who know of it too, wait for a proposal.
+ * dropped it here would fall idle, while the others, who know of it too, wait for a proposal. Alone nobody
+ * waits, and what it refuses on top of its final block is refused for good.
  */
-function noteKnown<State>(
-  core: ReplicaCore<State>,
+function noteBuilt<State>(
+  { pool, set, out, ports }: ReplicaCore<State>,
   parent: Parent<State>,
-  { known }: Built<State>,
+  { known, refused, state }: Built<State>,
 ): void {
   if (parent.node !== undefined) return;
-  const { application } = core.ports;
+  const { application } = ports;
   // Also another form of what this very block takes is known, and is not final for that.
-  for (const id of known) if (application.isOrdered(parent.state, id)) core.pool.delete(id);
+  for (const id of known) if (application.isOrdered(parent.state, id)) pool.delete(id);
+  // What is not valid before a boundary may be after it.
+  if (set.size > 1 || refused.length === 0 || application.nextEpoch(state) !== undefined) return;
+  const faults = new Map(refused.map(({ id, fault }) => [id, fault]));
+  for (const transaction of [...pool.values()]) {
+    const { id, bytes } = transaction;
+    const fault = faults.get(id);
+    // Of several forms nobody says here which it was: final blocks settle them.
+    if (fault === undefined || !pool.isOnly(transaction)) continue;
+    pool.remove(transaction);
+    out.emit({ type: "refused", id, bytes, fault });
+  }
 }

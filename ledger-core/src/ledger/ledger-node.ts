@@ -6,18 +6,24 @@
 import { randomBytes } from "node:crypto";
 import { assert } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
-import { equal, toHex } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Identifier } from "../base/identifier.ts";
-import { OperationalError } from "../base/operational-error.ts";
 import type { ReplicaParameters } from "../consensus/replica-io.ts";
 import { databaseError, openDatabase } from "../daemon/sqlite.ts";
 import type { Clock } from "../daemon/system-clock.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
-import { judgeGenesis } from "./channel-genesis.ts";
 import { lanParameters } from "./consensus-parameters.ts";
 import { verificationsKeptMax } from "./limits.ts";
+import {
+  createLog,
+  judgeOwn,
+  requireNotOlder,
+  requireOneValidator,
+  selfOf,
+  votesLost,
+} from "./own-channel.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import { ReplicatedLedger } from "./replicated-ledger.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
@@ -49,6 +55,8 @@ export type OpenLedgerOptions = {
   readonly self?: Identifier;
   /** Takes final blocks and votes for none, whoever it is: for an import. */
   readonly follows?: boolean;
+  /** Refuses a channel of several validators, of which none is reachable. */
+  readonly alone?: boolean;
   readonly parameters?: ReplicaParameters;
   /** Makes leaf 0, asked for only while the log is empty: see `createChannel`. */
   readonly openChannel: () => Promise<Transaction>;
@@ -75,8 +83,8 @@ export class LedgerNode {
    * Opens a channel, or its first time creates it. A database without votes of its channel was restored or
    * has lost them: with peers, nothing is signed until they have said what was; alone, it is refused.
    *
-   * @throws OperationalError DATABASE_*, DISK_FULL, VOTES_LOST, VOTES_CORRUPT, VALIDATOR_KEY_MISMATCH,
-   *   SEAL_INCONSISTENT.
+   * @throws OperationalError DATABASE_*, DISK_FULL, VOTES_LOST, VOTES_CORRUPT, LEDGER_ROLLED_BACK,
+   *   LEDGER_NOT_SOLO, VALIDATOR_KEY_MISMATCH, SEAL_INCONSISTENT.
    */
   async openLedger(options: OpenLedgerOptions): Promise<ReplicatedLedger> {
     const crypto = rememberVerifications(this.#options.crypto, verificationsKeptMax);
@@ -86,6 +94,7 @@ export class LedgerNode {
       const database = SqliteChannel.open(db, crypto);
       const opening = database.log.size === 0 ? await options.openChannel() : undefined;
       const genesis = opening === undefined ? database.genesis() : judgeOwn(crypto, opening);
+      if (options.alone === true) requireOneValidator(genesis);
       const self = selfOf(genesis, options);
       const store = new SqliteLedgerStore({
         channel: database,
@@ -99,7 +108,7 @@ export class LedgerNode {
         follows: options.follows ?? false,
       });
       this.#begin(store, genesis, opening !== undefined);
-      if (opening !== undefined) create(database, genesis, opening);
+      if (opening !== undefined) createLog(database, genesis, opening);
       store.promiseFirst();
       ledger = this.#run({ database, store, genesis, self, key: options.validatorKey });
       await ledger.start();
@@ -124,8 +133,11 @@ export class LedgerNode {
 
   #begin(store: SqliteLedgerStore, genesis: ChannelGenesis, isNew: boolean): void {
     const { id } = genesis.identity;
-    if (this.#votes.has(id)) return;
     const isAlone = genesis.policy.validators.length === 1;
+    if (this.#votes.has(id)) {
+      if (isAlone) requireNotOlder(store, genesis, this.#votes.load(id).floor);
+      return;
+    }
     if (isAlone && store.chain.height > 0) throw votesLost(genesis);
     this.#votes.begin(id, { amnesia: !isNew && !isAlone });
   }
@@ -168,50 +180,4 @@ function throwLater(error: unknown): void {
   setImmediate(() => {
     throw error;
   });
-}
-
-/** A channel-open that our own process made, or was given. */
-function judgeOwn(crypto: CryptoPort, transaction: Transaction): ChannelGenesis {
-  const judged = judgeGenesis(crypto, transaction);
-  assert(judged.ok, `a channel opens validly${judged.ok ? "" : `: ${judged.fault.code}`}`);
-  return judged.value;
-}
-
-function create(database: SqliteChannel, genesis: ChannelGenesis, transaction: Transaction): void {
-  const { id: identity } = genesis.identity;
-  // Every validator has the same first block, so its time is the statement's own.
-  const time = genesis.claims.at;
-  database.db
-    .transaction(() => database.appendBlock([{ identity, transaction }], { time }))
-    .immediate();
-}
-
-/** The validator with our key; a node that follows names itself. */
-function selfOf(genesis: ChannelGenesis, options: OpenLedgerOptions): Identifier {
-  const { validatorKey, self, follows } = options;
-  const { validators } = genesis.policy;
-  if (follows === true && validators.length === 1) throw alone(genesis);
-  const own = validators.find(({ publicKey }) => equal(publicKey, validatorKey.publicKey));
-  if (own !== undefined) return own.name;
-  if (self !== undefined && validators.length > 1) return self;
-  throw new OperationalError(
-    "VALIDATOR_KEY_MISMATCH",
-    `The validator key is none of those that the channel ${genesis.identity.origin} was opened with: ` +
-      "put the right key file back, or open a new incarnation of the channel with restore.",
-  );
-}
-
-function alone({ identity }: ChannelGenesis): OperationalError {
-  return new OperationalError(
-    "LEDGER_ALONE",
-    `The channel ${identity.origin} has one validator, which takes blocks from nobody else.`,
-  );
-}
-
-function votesLost(genesis: ChannelGenesis): OperationalError {
-  return new OperationalError(
-    "VOTES_LOST",
-    `The votes of the channel ${genesis.identity.origin} are not in the votes database, so its own ` +
-      "database may be an old copy, and nobody else could tell: open a new incarnation with restore.",
-  );
 }

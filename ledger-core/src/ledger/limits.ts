@@ -19,9 +19,9 @@ export const deviceKeysMax = 131_072;
 export const anchorTargetsMax = 256;
 /** Transactions that wait for their block; one more is refused. */
 export const submissionsPendingMax = 4_096;
-/** Transactions in one block. */
-export const transactionsPerBlockMax = 500;
-/** Milliseconds that a block waits for more transactions after its first. */
+/** Transactions that are gathered for the engine; the next is handed over at once, with all of them. */
+export const transactionsGatheredMax = 500;
+/** Milliseconds that a transaction waits for company before the engine has it. */
 export const blockWaitMs = 2;
 
 /** Bytes of a channel's whole content: all its sections full, with room to spare. */

@@ -1,27 +1,30 @@
 /** The ledger of one validator: a node of its own with one channel and no peers (CONSENSUS.md, n = 1). */
 
-import { OperationalError } from "../base/operational-error.ts";
+import { err } from "../base/result.ts";
+import { parseStatement } from "../wire/statement.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LedgerNodeOptions, OpenLedgerOptions } from "./ledger-node.ts";
 import { LedgerNode } from "./ledger-node.ts";
+import type { ReplicatedLedger } from "./replicated-ledger.ts";
 
 export type SoloLedgerOptions = Pick<LedgerNodeOptions, "votesPath" | "crypto" | "clock"> &
-  Omit<OpenLedgerOptions, "self">;
+  Pick<OpenLedgerOptions, "path" | "validatorKey" | "parameters" | "openChannel">;
+
+/** The ledger, and what can be looked at beside its status. */
+export type SoloLedger = Ledger & Pick<ReplicatedLedger, "sight" | "governance">;
 
 /**
  * Opens the channel, or its first time creates it, and seals what a crash left unsealed. `close` closes the
- * node, too.
+ * node, too. A transaction that would give the channel other validators is refused
+ * (TRANSACTION_TYPE_REFUSED): this node reaches nobody, and would wait for them for ever.
  *
  * @throws OperationalError LEDGER_NOT_SOLO, and what `LedgerNode` throws.
  */
-export async function openSoloLedger(options: SoloLedgerOptions): Promise<Ledger> {
+export async function openSoloLedger(options: SoloLedgerOptions): Promise<SoloLedger> {
   const { votesPath, crypto, clock } = options;
   const node = LedgerNode.open({ votesPath, crypto, clock });
   try {
-    const ledger = await node.openLedger(options);
-    const { validators } = ledger.trustPolicy;
-    if (validators.length > 1) throw notSolo(ledger.channel.origin, validators.length);
-    return closing(ledger, node);
+    return alone(await node.openLedger({ ...options, alone: true }), node);
   } catch (error) {
     await node.close();
     throw error;
@@ -29,11 +32,16 @@ export async function openSoloLedger(options: SoloLedgerOptions): Promise<Ledger
 }
 
 /** The ledger, whose end is the node's. */
-function closing(ledger: Ledger, node: LedgerNode): Ledger {
+function alone(ledger: ReplicatedLedger, node: LedgerNode): SoloLedger {
   return {
     channel: ledger.channel,
     trustPolicy: ledger.trustPolicy,
-    submit: (transaction, options) => ledger.submit(transaction, options),
+    async submit(transaction, options) {
+      const statement = parseStatement(transaction.statement);
+      if (statement.ok && statement.value.header.type === "validators")
+        return err({ code: "TRANSACTION_TYPE_REFUSED", type: "validators" });
+      return ledger.submit(transaction, options);
+    },
     sealed: () => ledger.sealed(),
     seals: (options) => ledger.seals(options),
     inclusion: (index, size) => ledger.inclusion(index, size),
@@ -42,13 +50,10 @@ function closing(ledger: Ledger, node: LedgerNode): Ledger {
     lane: (gateway) => ledger.lane(gateway),
     revocations: (asOf) => ledger.revocations(asOf),
     status: () => ledger.status(),
+    sight: () => ledger.sight(),
+    get governance() {
+      return ledger.governance;
+    },
     close: () => node.close(),
   };
-}
-
-function notSolo(origin: string, validators: number): OperationalError {
-  return new OperationalError(
-    "LEDGER_NOT_SOLO",
-    `The channel ${origin} has ${validators} validators: a single one cannot order for it.`,
-  );
 }

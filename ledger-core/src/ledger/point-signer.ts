@@ -58,6 +58,7 @@ export class PointSigner {
     this.#origin = origin;
     db.exec(schema);
     this.#rows = promiseStatements(db);
+    this.#takeOver();
   }
 
   /**
@@ -113,6 +114,15 @@ export class PointSigner {
     return signSeal(this.#crypto, this.#key, head, row.time_seconds);
   }
 
+  /** What a release whose one validator ran no consensus had promised, so that it is kept. */
+  #takeOver(): void {
+    const isOld = this.#rows.hasOld.get() !== undefined && this.#rows.newest.get() === undefined;
+    if (isOld)
+      this.#db.exec(
+        "INSERT INTO channel_promise SELECT size, 0, 0, root, time_seconds FROM channel_seal",
+      );
+  }
+
   #requireOwn(size: number, root: Uint8Array): void {
     const isOwn = size <= this.#log.size && equal(this.#log.root(size), root);
     if (!isOwn) throw inconsistent(size, this.#log.size);
@@ -130,6 +140,9 @@ function promiseStatements(db: Database.Database) {
     at: db.prepare<[number], PromiseColumns>("SELECT * FROM channel_promise WHERE size = ?"),
     newest: db.prepare<[], PromiseColumns>(
       "SELECT * FROM channel_promise ORDER BY size DESC LIMIT 1",
+    ),
+    hasOld: db.prepare<[], { readonly name: string }>(
+      "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'channel_seal'",
     ),
     forget: db.prepare<[number]>(
       `DELETE FROM channel_promise

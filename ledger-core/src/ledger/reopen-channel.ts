@@ -19,15 +19,16 @@ import type { Digest } from "../base/bytes.ts";
 import { toHex } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import { OperationalError } from "../base/operational-error.ts";
-import { openDatabase } from "../daemon/sqlite.ts";
+import { databaseError, openDatabase } from "../daemon/sqlite.ts";
 import { fsyncDirectory } from "../daemon/state-dir.ts";
 import type { Clock } from "../daemon/system-clock.ts";
 import type { TreeHead } from "../wire/device-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
+import type { Transaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { CaSigner } from "./create-channel.ts";
 import { createChannel } from "./create-channel.ts";
-import { SoloLedger } from "./solo-ledger.ts";
+import { createLog, judgeOwn, requireOneValidator, selfOf } from "./own-channel.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
 import type { ValidatorKey } from "./validator-key.ts";
 
@@ -58,11 +59,14 @@ export type Reopened = {
  * the old channel and its last known head. Same organisations, same validator. The old file is kept
  * beside it. After a crash at any instant `path` holds the old channel or the new one; run it again.
  *
- * @throws OperationalError LEDGER_MISSING, DATABASE_*, DISK_FULL, VALIDATOR_KEY_MISMATCH.
+ * @throws OperationalError LEDGER_MISSING, LEDGER_NOT_SOLO, DATABASE_*, DISK_FULL,
+ *   VALIDATOR_KEY_MISMATCH.
  */
 export async function reopenChannel(options: ReopenOptions): Promise<Reopened> {
-  const { path, crypto, clock, validatorKey } = options;
+  const { path, crypto, validatorKey } = options;
   const { genesis, head } = readOld(path, crypto);
+  requireOneValidator(genesis);
+  selfOf(genesis, { validatorKey });
   if (existsSync(`${path}-wal`))
     throw new OperationalError(
       "DATABASE_BUSY",
@@ -72,15 +76,8 @@ export async function reopenChannel(options: ReopenOptions): Promise<Reopened> {
   const next = `${path}.new`;
   // What an interrupted run left was never used.
   for (const suffix of ["", "-wal", "-shm"]) rmSync(next + suffix, { force: true });
-  const ledger = await SoloLedger.open({
-    path: next,
-    crypto,
-    clock,
-    validatorKey,
-    openChannel: async () => (await announce(options, genesis, head)).transaction,
-  });
-  const { id } = ledger.channel;
-  await ledger.close();
+  const { transaction } = await announce(options, genesis, head);
+  const id = create(next, crypto, transaction);
   const keptAside = asideName(path, genesis);
   keepAside(path, keptAside);
   renameSync(next, path);
@@ -107,6 +104,20 @@ function readOld(
     db.pragma("wal_checkpoint(TRUNCATE)");
     const head = { size: BigInt(channel.log.size), root: channel.log.root() };
     return { genesis: channel.genesis(), head };
+  } finally {
+    db.close();
+  }
+}
+
+/** The new channel's log with its first leaf; its node begins to vote and seals it at the next start. */
+function create(path: string, crypto: CryptoPort, transaction: Transaction): Digest {
+  const db = openDatabase(path);
+  try {
+    const genesis = judgeOwn(crypto, transaction);
+    createLog(SqliteChannel.open(db, crypto), genesis, transaction);
+    return genesis.identity.id;
+  } catch (error) {
+    throw databaseError(error, path);
   } finally {
     db.close();
   }

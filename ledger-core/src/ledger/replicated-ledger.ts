@@ -22,7 +22,7 @@ import type { Ledger, LedgerStatus, OrderedLane, SealedCheckpoint } from "./ledg
 import type { LedgerSight } from "./ledger-sight.ts";
 import { sightOf } from "./ledger-sight.ts";
 import type { LedgerState } from "./ledger-state.ts";
-import { blockWaitMs, submissionsPendingMax, transactionsPerBlockMax } from "./limits.ts";
+import { blockWaitMs, submissionsPendingMax, transactionsGatheredMax } from "./limits.ts";
 import { Refusals } from "./refusals.ts";
 import type { RevocationList } from "./revocation-tree.ts";
 import { RevocationTree } from "./revocation-tree.ts";
@@ -59,6 +59,7 @@ export class ReplicatedLedger implements Ledger {
   readonly #firstSeal = Promise.withResolvers<void>();
   #gathered: Submission[] = [];
   #gathering = false;
+  #starting = false;
   #closed = false;
   #pausedBy: string | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -95,7 +96,12 @@ export class ReplicatedLedger implements Ledger {
     const { store, genesis } = this.#parts;
     this.shell.start();
     if (genesis.policy.quorum > 1 || store.isSealed) return;
-    await this.#firstSeal.promise;
+    this.#starting = true;
+    try {
+      await this.#firstSeal.promise;
+    } finally {
+      this.#starting = false;
+    }
   }
 
   submit(
@@ -209,6 +215,7 @@ export class ReplicatedLedger implements Ledger {
     this.shell.close();
     this.#submissions.settleAll(err({ code: "LEDGER_CLOSED" }));
     this.#feed.end();
+    this.#parts.store.keepLastSeal();
     this.#parts.database.db.close();
     this.#parts.closed();
   }
@@ -245,7 +252,7 @@ export class ReplicatedLedger implements Ledger {
     const submission = this.#submissions.find(id);
     if (submission === undefined) return;
     this.#gathered.push(submission);
-    if (this.#gathered.length >= transactionsPerBlockMax) this.#flush();
+    if (this.#gathered.length >= transactionsGatheredMax) this.#flush();
     if (this.#gathering) return;
     this.#gathering = true;
     const { clock } = this.#parts;
@@ -307,9 +314,9 @@ export class ReplicatedLedger implements Ledger {
 
   #stop(error: unknown): void {
     this.#failure = { error };
-    const hadWaiters = this.#submissions.count > 0;
+    const hadWaiters = this.#submissions.count > 0 || this.#starting;
     this.#submissions.failAll(error);
-    this.#firstSeal.reject(error);
+    if (this.#starting) this.#firstSeal.reject(error);
     if (!hadWaiters) this.#parts.stopped(error);
   }
 }

@@ -37,6 +37,7 @@ export interface ShellStore<State> {
   commit(commits: readonly CommitEffect<State>[]): void;
   /** From the durable promise; undefined where there is none. */
   sign(point: SealPoint): Uint8Array | undefined;
+  /** Durable when it returns, or made again of the durable promise alone. */
   keepSeal(sealed: SealedEffect): void;
   finalBlocks(from: number): FinalBlocks | undefined;
   /** The final block of a height and those below it, the newest first. */

@@ -6,6 +6,7 @@ import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Identifier } from "../base/identifier.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import type { UnixMillis } from "../base/time.ts";
+import { unixMillis } from "../base/time.ts";
 import { ChannelEngine } from "../consensus/channel-engine.ts";
 import type { EngineRecovered } from "../consensus/engine-io.ts";
 import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
@@ -54,6 +55,8 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   #state: LedgerState | undefined;
   #time: UnixMillis | undefined;
   #sealed: TimedSeal | undefined;
+  /** Our own seal, alone: it goes with the next commit, since its promise gives the same bytes again. */
+  #unkept: SealedEffect | undefined;
 
   constructor(options: LedgerStoreOptions) {
     const { channel, genesis, crypto, key } = options;
@@ -153,6 +156,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     const { channel, clock } = this.#options;
     this.#write(() => {
       const now = clock.now();
+      if (this.#unkept !== undefined) this.#seals.put(this.#unkept);
       for (const { blocks, certificate } of commits) {
         for (const [at, { block, digest, state, sealPoint }] of blocks.entries()) {
           const { applied } = state;
@@ -164,6 +168,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
         }
       }
     });
+    this.#unkept = undefined;
     const blocks = commits.flatMap((commit) => commit.blocks);
     this.#history.appended(blocks.flatMap(({ ids }) => ids));
     const last = blocks.at(-1);
@@ -177,10 +182,12 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   }
 
   keepSeal(sealed: SealedEffect): void {
-    const { size } = sealed.point;
+    const { epoch, size } = sealed.point;
     const held = this.#sealed?.size ?? 0n;
     if (size < held) return;
-    this.#write(() => this.#seals.put(sealed));
+    const isAlone = this.#validatorsOf(epoch).size === 1;
+    if (isAlone) this.#unkept = sealed;
+    else this.#write(() => this.#seals.put(sealed));
     // Sealed again by the next epoch: who has the first seal needs no epochs file for it.
     if (size > held) this.#sealed = this.#combined(sealed);
   }
@@ -188,6 +195,18 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   /** Keeps the content as the newest final block left it. */
   snapshot(): void {
     this.#write(() => this.#snapshots.take(this.state.channel, this.chain.height));
+  }
+
+  /** Stores a seal that no commit took along, for a clean end; what the disk refuses is made again. */
+  keepLastSeal(): void {
+    const sealed = this.#unkept;
+    if (sealed === undefined) return;
+    try {
+      this.#write(() => this.#seals.put(sealed));
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+    }
+    this.#unkept = undefined;
   }
 
   /** What is gone is judged no more: a snapshot stands in for it, taken now where there is none. */
@@ -223,7 +242,8 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
         view: 0,
         height: 0,
         digest: genesis.identity.id,
-        time: genesis.claims.at,
+        // An older release ordered before the chain's first block.
+        time: unixMillis(Math.max(genesis.claims.at, channel.lastTime)),
         logSize: BigInt(channel.log.size),
         logRoot: channel.log.root(),
         state: stored,
