@@ -184,7 +184,7 @@ describe("the epoch before", () => {
     expect(network.run(20_000, () => ordered(network.node("v0")).includes("note:b"))).toBe(true);
     // Who is behind is led there by heights.
     const v0 = network.node("v0").disk;
-    expect(receive(network, "v0", "v1", asked)).toEqual([
+    expect(receive(network, "v0", "v1", { ...asked, sealedSize: 99n })).toEqual([
       { type: "serve-heights", to: "v1", from: 3 },
     ]);
     expect(v0.height).toBeGreaterThan(2);

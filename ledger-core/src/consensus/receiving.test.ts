@@ -77,7 +77,8 @@ test("what is of another epoch is nothing here, and nobody is counted for it", (
 describe("a flood of transactions", () => {
   test("fills its sender's share and no other's, and is asked of nobody again", () => {
     const lone = new LoneReplica({ set, parameters: quiet });
-    const share = Math.floor(mempoolTransactionsMax / (set.size + 1));
+    // Beside the validators, own submissions have a share, and all strangers one.
+    const share = Math.floor(mempoolTransactionsMax / (set.size + 2));
     const of = (peer: number, from: number, count: number): Message => ({
       type: "transactions",
       transactions: Array.from({ length: count }, (_, at) => utf8(`note:${peer}-${from + at}`)),
