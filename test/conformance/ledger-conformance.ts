@@ -18,8 +18,9 @@ import { revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
 import { identityOf, parseSign1 } from "@tamga/ledger-core/wire/cose";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { LedgerSite, TestGateway } from "../support/ledger-site.ts";
+import { soon } from "../support/soon.ts";
 
 /** One channel on disks of its own, open once at a time. */
 export type LedgerDeployment = {
@@ -182,7 +183,7 @@ export function ledgerConformance(name: string, create: () => Promise<LedgerDepl
       );
       expect(ledger.lane(gateway.name)?.frozen).toBe(true);
       // The refused head is in no leaf, but in the proof that the ledger made of it.
-      expect(newest().size).toBe(size + 1n);
+      await vi.waitFor(() => expect(newest().size).toBe(size + 1n), soon);
       const fault = parseStatement(present(ledger.entry(size), "lane-fault"));
       expect(fault.ok && fault.value.header.type).toBe("lane-fault");
       expect(ledger.status().frozenLanes).toBe(1);

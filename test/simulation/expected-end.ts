@@ -10,6 +10,7 @@ import type { World } from "./world.ts";
 const healedMsMax = 240_000;
 /** Idle time that is watched, in keep-alives. */
 const idleKeepAlives = 4;
+const idleRounds = 3;
 
 export class ExpectedEnd {
   readonly #world: World;
@@ -63,7 +64,12 @@ export class ExpectedEnd {
   watchIdleness(isQuiet: boolean): void {
     const { scheduler, sentCounts, setting } = this.#world;
     const { keepAliveMs } = setting.parameters;
-    scheduler.runUntil(scheduler.now + idleKeepAlives * keepAliveMs);
+    for (let round = 0; round < idleRounds; round++) {
+      scheduler.runUntil(scheduler.now + idleKeepAlives * keepAliveMs);
+      // Gossip under way may bring back once what was refused, and wake a validator for two more blocks.
+      if (!isQuiet || this.#unfinished() === undefined) break;
+      this.reach();
+    }
     if (!isQuiet) return;
     sentCounts.clear();
     scheduler.runUntil(scheduler.now + 2 * keepAliveMs);

@@ -160,8 +160,11 @@ export class Replica<State> {
     if (history.baseView > 0 && !book.isBelowFloor(history.baseView))
       core.out.write({ type: "floor", floor: book.raiseFloor(history.baseView) });
     const { blocks, certificates, unsealed } = this.#recovered;
-    for (const block of blocks)
-      if (block.header.epoch === set.epoch) tree.add(block, { kept: true });
+    for (const block of blocks) {
+      const { epoch, height } = block.header;
+      // Nor is a body open whose clean-up was lost: this validator alone would wait for its view for ever.
+      if (epoch === set.epoch && height > tree.tip.height) tree.add(block, { kept: true });
+    }
     for (const certificate of certificates)
       if (certificate.epoch === set.epoch && certificate.ballot.view > history.baseView)
         keepCertificate(core, certificate, false);
