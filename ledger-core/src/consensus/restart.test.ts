@@ -40,12 +40,14 @@ describe("after a restart", () => {
     expect(rows).toHaveLength(1);
     lone.certificate(finalize(1, first.digest), [1, 2, 3]);
     const floor = { epoch: 0, view: 0 };
-    const again = lone.restart({ recovered: { rows, floor } });
+    const again = lone.restart({ recovered: { rows, floor, blocks: [first.block] } });
     expect(again.all("persist").flatMap(({ writes }) => writes)).toEqual([
       { type: "floor", floor: { epoch: 0, view: 1 } },
     ]);
     expect(again.status.finalView).toBe(1);
     expect(again.wait(100_000).voted).toEqual([]);
+    // Nor does the body wait for a view.
+    expect(again.status.isIdle).toBe(true);
   });
 
   test("a leader sends the same proposal again, never a new one", () => {
