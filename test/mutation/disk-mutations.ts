@@ -108,7 +108,7 @@ export const diskMutations: readonly Mutation[] = [
     edits: [
       {
         file: "replica.ts",
-        find: "if (block.header.epoch === set.epoch) tree.add(block, { kept: true });",
+        find: "if (epoch === set.epoch && height > tree.tip.height) tree.add(block, { kept: true });",
         replace: "void tree;",
       },
     ],
