@@ -7,6 +7,7 @@ import { present } from "@tamga/ledger-core/base/assert";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import { SqliteChannel } from "@tamga/ledger-core/ledger/sqlite-channel";
+import { verifyDatabase } from "@tamga/ledger-core/ledger/sqlite-snapshots";
 import { verifyInclusion } from "@tamga/ledger-core/log/inclusion-proof";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
@@ -35,11 +36,13 @@ const run = (...args: string[]) => consortium.run("a", ...args);
 const heightOf = async () =>
   z.looseObject({ finalHeight: z.int() }).parse(await consortium.json("a", "status")).finalHeight;
 
-/** Of every leaf, its entry proved under the root. */
+/** Of every leaf, its entry proved under the root; and the database holds as a whole. */
 function provenLeaves(): number {
-  const db = openDatabase(sitePaths(consortium.directoryOf("a")).ledger, { readonly: true });
+  const db = openDatabase(sitePaths(consortium.directoryOf("a")).ledger);
   try {
-    const { log } = SqliteChannel.open(db, nodeCrypto);
+    const channel = SqliteChannel.open(db, nodeCrypto);
+    verifyDatabase(channel, nodeCrypto);
+    const { log } = channel;
     for (let index = 0; index < log.size; index++) {
       const claim = {
         leafIndex: BigInt(index),
@@ -71,14 +74,13 @@ it("forgets blocks and no proof, and orders on with the others", async () => {
   await expect(run("prune", "--below", String(height + 1))).rejects.toThrow(
     code("PRUNE_BEYOND_SEAL"),
   );
-  expect(height).toBeGreaterThan(1);
-  const pruned = await run("prune", "--below", String(height));
-  expect(pruned.out).toContain(`blocks 1 to ${height - 1} are forgotten`);
+  // The newest block may be an empty one beyond the seal; the second has leaves, which are sealed.
+  expect((await run("prune", "--below", "2")).out).toContain("blocks 1 to 1 are forgotten");
   expect((await run("prune", "--below", "1")).out).toContain("nothing to forget");
   expect(provenLeaves()).toBe(5);
   const stick = consortium.path("stick");
   await expect(run("export", "--to", stick, "--from", "1")).rejects.toThrow(code("EXPORT_PRUNED"));
-  expect((await run("export", "--to", stick)).out).toContain(`blocks ${height} to ${height}`);
+  expect((await run("export", "--to", stick)).out).toContain(`blocks 2 to ${height}`);
   await consortium.start("a");
   await consortium.start("d");
   await sealed("a", 6);

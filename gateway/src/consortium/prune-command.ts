@@ -8,6 +8,7 @@ import { lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
 import { SqliteChain } from "@tamga/ledger-core/ledger/sqlite-chain";
 import { SqliteChannel } from "@tamga/ledger-core/ledger/sqlite-channel";
 import { SqliteSeals } from "@tamga/ledger-core/ledger/sqlite-seals";
+import { pruneBlocks, SqliteSnapshots } from "@tamga/ledger-core/ledger/sqlite-snapshots";
 import type { Command } from "commander";
 import type { GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
@@ -51,7 +52,8 @@ function prune(
   const db = openDatabase(path);
   try {
     const channel = SqliteChannel.open(db, nodeCrypto);
-    const chain = new SqliteChain(channel, { crypto: nodeCrypto, genesis: channel.genesis() });
+    const genesis = channel.genesis();
+    const chain = new SqliteChain(channel, { crypto: nodeCrypto, genesis });
     // What is not sealed yet may have to be shown to whoever seals it.
     const highest = Math.min(chain.height, new SqliteSeals(db).newest()?.point.height ?? 0);
     if (below > highest) {
@@ -62,7 +64,11 @@ function prune(
       );
     }
     const from = chain.prunedBelow;
-    if (below > from) db.transaction(() => chain.prune(below)).immediate();
+    if (below > from) {
+      const { channel: state } = channel.loadState(genesis);
+      const snapshots = new SqliteSnapshots(db);
+      db.transaction(() => pruneBlocks({ chain, snapshots }, { below, state })).immediate();
+    }
     return { from, below };
   } finally {
     db.close();

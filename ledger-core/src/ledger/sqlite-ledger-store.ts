@@ -26,7 +26,7 @@ import { SqliteChain } from "./sqlite-chain.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
 import type { StoredSeal } from "./sqlite-seals.ts";
 import { SqliteSeals } from "./sqlite-seals.ts";
-import { SqliteSnapshots } from "./sqlite-snapshots.ts";
+import { pruneBlocks, SqliteSnapshots } from "./sqlite-snapshots.ts";
 import type { ValidatorKey } from "./validator-key.ts";
 import type { VoteStore } from "./vote-store.ts";
 
@@ -209,13 +209,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     this.#unkept = undefined;
   }
 
-  /** What is gone is judged no more: a snapshot stands in for it, taken now where there is none. */
+  /** As {@link pruneBlocks}. */
   prune(below: number): void {
-    this.#write(() => {
-      this.chain.prune(below);
-      if (this.#snapshots.height < below)
-        this.#snapshots.take(this.state.channel, this.chain.height);
-    });
+    const parts = { chain: this.chain, snapshots: this.#snapshots };
+    this.#write(() => pruneBlocks(parts, { below, state: this.state.channel }));
   }
 
   finalBlocks(from: number): FinalBlocks | undefined {

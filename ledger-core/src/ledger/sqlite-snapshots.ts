@@ -60,6 +60,18 @@ export class SqliteSnapshots {
 }
 
 /**
+ * Forgets the blocks below a height, of a block that stays. Those after it are judged from a snapshot, which is
+ * taken now where none is new enough; inside the caller's transaction.
+ */
+export function pruneBlocks(
+  { chain, snapshots }: { readonly chain: SqliteChain; readonly snapshots: SqliteSnapshots },
+  { below, state }: { readonly below: number; readonly state: ChannelState },
+): void {
+  chain.prune(below);
+  if (snapshots.height < below) snapshots.take(state, chain.height);
+}
+
+/**
  * Checks a channel's database whole: the log's hashes, every statement's identity, the chain of headers to the
  * newest finalization, and every transaction that has its evidence still, from the newest snapshot on where
  * blocks were pruned.
