@@ -63,6 +63,7 @@ it("carries blocks from a running gateway to one that nobody reaches", async () 
 
 it("refuses each thing that is wrong by its code, and changes nothing", async () => {
   await startThree();
+  await consortium.orderOne("a");
   const code = (expected: string) => expect.objectContaining({ code: expected });
   await consortium.run("a", "export", "--to", stick);
   const exportAgain = (...more: string[]) => consortium.run("a", "export", "--to", ...more);
