@@ -1,12 +1,13 @@
 /** What each command of `tamga-verify` judges and says; files are read and written here and nowhere else. */
 
-import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { present } from "./base/assert.ts";
 import { concat, fromBase64, fromUtf8, toHex, utf8 } from "./base/bytes.ts";
 import { OperationalError } from "./base/operational-error.ts";
 import type { Result } from "./base/result.ts";
 import { ok } from "./base/result.ts";
 import { nodeCrypto } from "./daemon/node-crypto.ts";
+import { readBounded } from "./daemon/read-bounded.ts";
 import type { ConsistencyClaim } from "./log/consistency-proof.ts";
 import { verifyConsistency } from "./log/consistency-proof.ts";
 import type { InclusionClaim } from "./log/inclusion-proof.ts";
@@ -255,32 +256,6 @@ function writeOut(file: string, bytes: Uint8Array): void {
       cause,
     });
   }
-}
-
-/** At most one byte past the limit, so that whoever judges the bytes sees that they are too many. */
-function readBounded(file: string, limit: number): Uint8Array {
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  try {
-    const descriptor = file === "-" ? 0 : openSync(file, "r");
-    try {
-      while (total <= limit) {
-        const buffer = new Uint8Array(Math.min(65_536, limit + 1 - total));
-        const count = readSync(descriptor, buffer);
-        if (count === 0) break;
-        parts.push(buffer.subarray(0, count));
-        total += count;
-      }
-    } finally {
-      if (descriptor !== 0) closeSync(descriptor);
-    }
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new OperationalError("FILE_UNREADABLE", `The file ${file} cannot be read: ${reason}`, {
-      cause,
-    });
-  }
-  return concat(...parts);
 }
 
 const sha256 = nodeCrypto.sha256;

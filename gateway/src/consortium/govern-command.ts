@@ -1,6 +1,6 @@
 /** `tamga-gateway ledger propose|show|approve|submit`: what organisations change together, by a file. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { fromHex, parseDigest } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
@@ -16,7 +16,7 @@ import { submitMsMax } from "../limits.ts";
 import { advance } from "./advance-proposal.ts";
 import { describeProposal } from "./describe-proposal.ts";
 import { draftMembers } from "./draft-members.ts";
-import { parseMember } from "./member-file.ts";
+import { readMember } from "./member-file.ts";
 import { mergeRules } from "./parse-rule.ts";
 import { judgeDraft, judgeProposed, stateAs } from "./proposal.ts";
 import type { Proposal } from "./proposal-file.ts";
@@ -81,7 +81,7 @@ async function proposeMembers(
   options: To & { readonly admit?: readonly string[]; readonly remove?: readonly string[] },
 ): Promise<void> {
   requireNew(options.to);
-  const admitted = (options.admit ?? []).map((file) => parseMember(readText(file), file));
+  const admitted = (options.admit ?? []).map(readMember);
   const view = viewOf(config);
   const draft = draftMembers(config, view.state, { admitted, removed: options.remove ?? [] });
   refuseFault(judgeDraft(view.state, draft));
@@ -173,15 +173,6 @@ function requireNew(file: string): void {
   if (!existsSync(file)) return;
   const sentence = `${file} is there already: name another file, or remove it.`;
   throw new OperationalError("PROPOSAL_EXISTS", sentence);
-}
-
-/** @throws OperationalError FILE_UNREADABLE. */
-function readText(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new OperationalError("FILE_UNREADABLE", `${file} cannot be read.`, { cause });
-  }
 }
 
 function say(lines: readonly string[]): void {

@@ -1,9 +1,10 @@
 /** `tamga-gateway ledger …`: how several organisations begin a channel together, and what becomes of it. */
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
@@ -12,7 +13,7 @@ import {
   groupedHex,
   trustPolicyDigest,
 } from "@tamga/ledger-core/receipt/trust-policy";
-import { encodeTransaction } from "@tamga/ledger-core/wire/transaction";
+import { encodeTransaction, transactionBytesMax } from "@tamga/ledger-core/wire/transaction";
 import type { Command } from "commander";
 import type { GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
@@ -21,7 +22,7 @@ import { caSigner } from "../site/site-ledger.ts";
 import { addLedgerFileCommands } from "./file-commands.ts";
 import { addLedgerGovernCommands } from "./govern-command.ts";
 import type { Member } from "./member-file.ts";
-import { encodeMember, parseMember, shortKey } from "./member-file.ts";
+import { encodeMember, readMember, shortKey } from "./member-file.ts";
 import { addLedgerMembersCommand } from "./members-command.ts";
 import { judgeChannelFile, openConsortium } from "./open-consortium.ts";
 import { addLedgerPruneCommand } from "./prune-command.ts";
@@ -100,7 +101,7 @@ function take(
   { channel: file, follow }: { readonly channel: string; readonly follow?: boolean },
 ): void {
   const paths = sitePaths(config.data_dir);
-  const bytes = readGiven(file);
+  const bytes = readBounded(file, transactionBytesMax);
   const genesis = judgeChannelFile(bytes, member, { follows: follow === true });
   if (existsSync(paths.ledger)) {
     throw new OperationalError(
@@ -117,9 +118,7 @@ async function init(
   config: GatewayConfig,
   options: { readonly member: readonly string[]; readonly out: string },
 ): Promise<void> {
-  const members = options.member.map((file) =>
-    parseMember(new TextDecoder().decode(readGiven(file)), file),
-  );
+  const members = options.member.map(readMember);
   const { site, member } = await ownMember(config, []);
   if (!members.some(({ node }) => node === member.node)) {
     const sentence = `${member.node}, which makes the channel, is not among the members: add its file.`;
@@ -143,13 +142,4 @@ function sentences({ policy }: ChannelGenesis): readonly string[] {
     `trust policy ${groupedHex(digest)}`,
     "compare keys and policy with every member by voice before the first start\n",
   ];
-}
-
-/** @throws OperationalError FILE_UNREADABLE. */
-function readGiven(file: string): Uint8Array {
-  try {
-    return new Uint8Array(readFileSync(file));
-  } catch (cause) {
-    throw new OperationalError("FILE_UNREADABLE", `${file} cannot be read.`, { cause });
-  }
 }

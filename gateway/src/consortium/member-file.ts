@@ -1,10 +1,11 @@
 /** What a member hands to the others before their channel begins: who it is, and the keys that it stands for. */
 
-import { fromBase64, toBase64, toHex } from "@tamga/ledger-core/base/bytes";
+import { fromUtf8, toBase64, toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { z } from "zod";
+import { base64, identifier } from "./file-fields.ts";
 
 /** A ledger node with its organisation's CA. Everything in it is public. */
 export type Member = {
@@ -25,20 +26,6 @@ export type Member = {
 export const memberFileBytesMax = 65_536;
 const version = 1;
 
-const identifier = z.string().transform((text, context): Identifier => {
-  const parsed = parseIdentifier(text);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: "must be 1 to 64 of A-Z a-z 0-9 . _ -" });
-  return z.NEVER;
-});
-const base64 = (length?: number) =>
-  z.string().transform((text, context): Uint8Array => {
-    const bytes = fromBase64(text);
-    if (bytes !== undefined && (length === undefined || bytes.length === length)) return bytes;
-    context.addIssue({ code: "custom", message: "must be base64 of the right length" });
-    return z.NEVER;
-  });
-
 const schema = z.strictObject({
   version: z.literal(version),
   consortium: identifier,
@@ -54,6 +41,11 @@ export function encodeMember(member: Member): string {
   const { ca, validatorKey, ...names } = member;
   const content = { version, ...names, ca: toBase64(ca), validatorKey: toBase64(validatorKey) };
   return `${JSON.stringify(content, undefined, 2)}\n`;
+}
+
+/** @throws OperationalError FILE_UNREADABLE, MEMBER_FILE_INVALID. */
+export function readMember(file: string): Member {
+  return parseMember(fromUtf8(readBounded(file, memberFileBytesMax)) ?? "", file);
 }
 
 /** @throws OperationalError MEMBER_FILE_INVALID. */

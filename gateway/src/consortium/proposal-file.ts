@@ -1,20 +1,19 @@
 /** A proposal on its way from organisation to organisation, until it is submitted: one JSON file. */
 
-import { readFileSync } from "node:fs";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import {
-  fromBase64,
   fromHex,
+  fromUtf8,
   parseDigest,
   toBase64,
   toHex,
   utf8,
 } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { ValidatorsClaims } from "@tamga/ledger-core/wire/governance-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { validatorsMax } from "@tamga/ledger-core/wire/limits";
 import type { StatementType } from "@tamga/ledger-core/wire/statement";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
@@ -25,6 +24,7 @@ import {
   transactionBytesMax,
 } from "@tamga/ledger-core/wire/transaction";
 import { z } from "zod";
+import { base64, identifier } from "./file-fields.ts";
 
 /** Other members, before an organisation has signed for them: the new validators say first that they are ready. */
 export type MembersDraft = Pick<ValidatorsClaims, "epoch" | "validators" | "readiness"> & {
@@ -48,19 +48,6 @@ export function isProposable(type: StatementType): boolean {
 export const proposalFileBytesMax = Math.ceil(transactionBytesMax / 3) * 4 + 1_024;
 const version = 1;
 
-const identifier = z.string().transform((text, context): Identifier => {
-  const parsed = parseIdentifier(text);
-  if (parsed.ok) return parsed.value;
-  context.addIssue({ code: "custom", message: "must be 1 to 64 of A-Z a-z 0-9 . _ -" });
-  return z.NEVER;
-});
-const base64 = (length?: number) =>
-  z.string().transform((text, context): Uint8Array => {
-    const bytes = fromBase64(text);
-    if (bytes !== undefined && (length === undefined || bytes.length === length)) return bytes;
-    context.addIssue({ code: "custom", message: "must be base64 of the right length" });
-    return z.NEVER;
-  });
 const digest = z.string().transform((text, context): Digest => {
   const parsed = parseDigest(fromHex(text) ?? new Uint8Array());
   if (parsed.ok) return parsed.value;
@@ -141,12 +128,7 @@ function contentOf(proposal: Proposal) {
 
 /** @throws OperationalError FILE_UNREADABLE, PROPOSAL_INVALID, PROPOSAL_OTHER_VERSION. */
 export function readProposal(file: string): Proposal {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (cause) {
-    throw new OperationalError("FILE_UNREADABLE", `${file} cannot be read.`, { cause });
-  }
+  const text = fromUtf8(readBounded(file, proposalFileBytesMax)) ?? "";
   return parseProposal(text, file);
 }
 
