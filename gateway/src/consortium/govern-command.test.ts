@@ -185,13 +185,14 @@ it("refuses what no channel would take, and another channel's proposals, before 
   expect(existsSync(file)).toBe(false);
   await propose("--remove", "d");
   const text = readFileSync(file, "utf8");
+  const otherDigit = (digit: string) => (digit === "0" ? "1" : "0");
   const wrong: readonly (readonly [string, string])[] = [
     ["PROPOSAL_INVALID", "{"],
     ["PROPOSAL_INVALID", text.replace('"epoch": 1', '"epoch": 0')],
     ["PROPOSAL_OTHER_VERSION", text.replace('"version": 1', '"version": 2')],
     ["EPOCH_NOT_NEXT", text.replace('"epoch": 1', '"epoch": 2')],
     ["READINESS_WRONG", text.replace('"name": "b"', '"name": "x"')],
-    ["PROPOSAL_OTHER_CHANNEL", text.replace(/"channelId": "../, '"channelId": "00')],
+    ["PROPOSAL_OTHER_CHANNEL", text.replace(/(?<="channelId": ")./, otherDigit)],
     ["PROPOSAL_INVALID", " ".repeat(12_000_000)],
   ];
   for (const [expected, changed] of wrong) {
