@@ -16,7 +16,8 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   consensus: ["base"],
   receipt: ["base", "wire", "log", "consensus"],
   daemon: ["base"],
-  ledger: ["base", "wire", "log", "consensus", "receipt", "daemon"],
+  peers: ["base", "wire", "receipt", "daemon"],
+  ledger: ["base", "wire", "log", "consensus", "receipt", "daemon", "peers"],
 };
 const pureRooms = new Set(["base", "wire", "log", "consensus", "receipt"]);
 const pureAgentFolders = ["agent/src/meter/", "agent/src/rfid/", "agent/src/bundle/"];

@@ -2,7 +2,7 @@
 
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import type { Identifier } from "@tamga/ledger-core/base/identifier";
-import type { PeerFrame, PeerNetwork } from "@tamga/ledger-core/ledger/peer-network";
+import type { PeerFrame, PeerNetwork } from "@tamga/ledger-core/peers/network";
 
 type Receive = (peer: Identifier, channel: Digest, payload: Uint8Array) => void;
 

@@ -4,11 +4,11 @@ import type { Socket } from "node:net";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { connect } from "node:tls";
 import { concat } from "@tamga/ledger-core/base/bytes";
-import type { Frame, FrameType } from "@tamga/ledger-core/ledger/peer-frame";
-import { FrameReader, frameParts } from "@tamga/ledger-core/ledger/peer-frame";
-import { peerLimits } from "@tamga/ledger-core/ledger/peer-limits";
-import { encodeHello, parseRefuse } from "@tamga/ledger-core/ledger/peer-message";
-import type { PeerCredentials } from "@tamga/ledger-core/ledger/peer-tls";
+import type { Frame, FrameType } from "@tamga/ledger-core/peers/frame";
+import { FrameReader, frameParts } from "@tamga/ledger-core/peers/frame";
+import { peerLimits } from "@tamga/ledger-core/peers/limits";
+import { encodeHello, parseRefuse } from "@tamga/ledger-core/peers/message";
+import type { PeerCredentials } from "@tamga/ledger-core/peers/tls";
 import { consortium } from "./peer-consortium.ts";
 import { name } from "./wire-samples.ts";
 

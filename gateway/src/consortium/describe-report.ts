@@ -1,7 +1,7 @@
 /** A node's report on its channel in lines for people. Pure. */
 
-import type { PeerCode } from "@tamga/ledger-core/ledger/peer-code";
-import { explainPeerCode, parsePeerCode } from "@tamga/ledger-core/ledger/peer-code";
+import type { PeerCode } from "@tamga/ledger-core/peers/code";
+import { explainPeerCode, parsePeerCode } from "@tamga/ledger-core/peers/code";
 import type { LedgerReport } from "./ledger-report.ts";
 import { shortHex } from "./member-file.ts";
 

@@ -4,7 +4,7 @@ import { toHex } from "@tamga/ledger-core/base/bytes";
 import { describeLedger } from "@tamga/ledger-core/ledger/describe-ledger";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import type { LedgerSight, ValidatorSight } from "@tamga/ledger-core/ledger/ledger-sight";
-import type { PeerConnection, PeerStatus } from "@tamga/ledger-core/ledger/peer-network";
+import type { PeerConnection, PeerStatus } from "@tamga/ledger-core/peers/network";
 import { z } from "zod";
 import type { LedgerBook } from "./ledger-book.ts";
 import { quorumNeeded } from "./ledger-book.ts";

@@ -15,6 +15,7 @@ import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
 import type { ReplicaStatus } from "../consensus/replica.ts";
 import type { VoteFloor } from "../consensus/replica-io.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
+import type { PeerUrgency } from "../peers/network.ts";
 import { InboundQueue } from "./inbound-queue.ts";
 import {
   eventsPerTurnMax,
@@ -24,7 +25,6 @@ import {
   recoverPauseMsMin,
 } from "./limits.ts";
 import { MisbehaviourCounts } from "./misbehaviour-counts.ts";
-import type { PeerUrgency } from "./peer-network.ts";
 import type { CommitEffect, Delivery, EngineShellOptions, ShellEngine } from "./shell-io.ts";
 import type { TurnTaker } from "./turn-loop.ts";
 import type { VoteStoreWrite } from "./vote-store.ts";

@@ -12,6 +12,7 @@ import type { Identifier } from "../base/identifier.ts";
 import type { ReplicaParameters } from "../consensus/replica-io.ts";
 import { databaseError, openDatabase } from "../daemon/sqlite.ts";
 import type { Clock } from "../daemon/system-clock.ts";
+import type { PeerNetwork } from "../peers/network.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import { lanParameters } from "./consensus-parameters.ts";
@@ -24,7 +25,6 @@ import {
   selfOf,
   votesLost,
 } from "./own-channel.ts";
-import type { PeerNetwork } from "./peer-network.ts";
 import { ReplicatedLedger } from "./replicated-ledger.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
 import { SqliteLedgerStore } from "./sqlite-ledger-store.ts";

@@ -9,7 +9,7 @@ import type { Heard, ReplicaStatus } from "../consensus/replica.ts";
 import type { Moment, SealPoint } from "../consensus/replica-io.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import type { Clock } from "../daemon/system-clock.ts";
-import type { PeerNetwork } from "./peer-network.ts";
+import type { PeerNetwork } from "../peers/network.ts";
 import type { TurnLoop } from "./turn-loop.ts";
 
 /** What the shell needs of `ChannelEngine`. */
