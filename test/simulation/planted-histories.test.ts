@@ -5,8 +5,8 @@ import { unixMillis } from "@tamga/ledger-core/base/time";
 import type { Block, Header } from "@tamga/ledger-core/consensus/block";
 import { headerDigest } from "@tamga/ledger-core/consensus/block";
 import type { Certificate } from "@tamga/ledger-core/consensus/certificate";
-import type { SealPoint, VoteRow } from "@tamga/ledger-core/consensus/replica-io";
-import type { Ballot } from "@tamga/ledger-core/consensus/vote";
+import type { FinalizedBlock, SealPoint, VoteRow } from "@tamga/ledger-core/consensus/replica-io";
+import type { Ballot, BlockBallot } from "@tamga/ledger-core/consensus/vote";
 import { voteBytes } from "@tamga/ledger-core/consensus/vote";
 import { expect, test } from "vitest";
 import { unwrap } from "../support/unwrap.ts";
@@ -32,7 +32,7 @@ function sign(voter: number, ballot: Ballot): Uint8Array {
   return fakeKey(nameAt(voter)).sign(voteBytes({ channel, epoch: 0 }, ballot));
 }
 
-const notarize = (view: number, digest = x, parentView = 0): Ballot => ({
+const notarize = (view: number, digest = x, parentView = 0): BlockBallot => ({
   kind: "notarize",
   view,
   parentView,
@@ -66,10 +66,14 @@ function certificate(ballot: Ballot, voters: readonly number[] = [0, 1, 2]): Cer
   return { epoch: 0, ballot, voters, signatures: voters.map((voter) => sign(voter, ballot)) };
 }
 
-type Finalized = { readonly block: Block; readonly digest: Uint8Array; readonly state: FakeState };
+type Finalized = FinalizedBlock<FakeState>;
 
 /** A block that executes on `parent`, with one transaction. */
-function blockOn(parent: Finalized | undefined, number: number, change: Partial<Header> = {}) {
+function blockOn(
+  parent: Finalized | undefined,
+  number: number,
+  change: Partial<Header> = {},
+): Finalized {
   const height = (parent?.block.header.height ?? 0) + 1;
   const parentDigest = parent?.digest ?? channel;
   const time = unixMillis(1_000 + height);
@@ -90,14 +94,15 @@ function blockOn(parent: Finalized | undefined, number: number, change: Partial<
     ...change,
   };
   const block: Block = { header, transactions, equivocations: [] };
-  return { block, digest: headerDigest(fakeCrypto, header), state: executed.state };
+  const { ids, state } = executed;
+  return { block, digest: headerDigest(fakeCrypto, header), state, ids };
 }
 
 /** Makes the quorum's FINALIZE durable and lets `name` commit the block under it. */
 function commit(
   judge: Oracle,
   name: string,
-  one: ReturnType<typeof blockOn>,
+  one: Finalized,
   given: { readonly voters?: readonly number[]; readonly certificate?: Certificate } = {},
 ): void {
   const { view, parentView } = one.block.header;
@@ -108,6 +113,7 @@ function commit(
     type: "commit",
     blocks: [one],
     certificate: given.certificate ?? certificate(ballot, voters),
+    floor: { epoch: 0, view },
   });
 }
 
@@ -122,7 +128,7 @@ function withTwoBlocks(): Oracle {
   return judge;
 }
 
-const pointOf = ({ block }: ReturnType<typeof blockOn>, change: Partial<SealPoint> = {}) => ({
+const pointOf = ({ block }: Finalized, change: Partial<SealPoint> = {}) => ({
   epoch: 0,
   height: block.header.height,
   size: block.header.logSize,
@@ -269,7 +275,7 @@ const votes: readonly Planted[] = [
 ];
 
 const other = blockOn(undefined, 7, { view: 5, parentView: 0 });
-const finalOf = ({ block, digest }: ReturnType<typeof blockOn>): Ballot => {
+const finalOf = ({ block, digest }: Finalized): Ballot => {
   const { view, parentView } = block.header;
   return { kind: "finalize", view, parentView, digest };
 };
