@@ -3,7 +3,7 @@
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { GatewayConfig } from "./config.ts";
 import { readAddress } from "./site/address.ts";
-import { sitePaths } from "./site/site.ts";
+import { pathsOf } from "./site/site.ts";
 
 /** Milliseconds that an answer may take unless the question says otherwise. */
 const answerMsMax = 10_000;
@@ -24,7 +24,7 @@ export async function askGateway(
   path: string,
   { method = "GET", body, contentType, answerMs = answerMsMax }: Question = {},
 ): Promise<Response> {
-  const address = readAddress(sitePaths(config.data_dir).address);
+  const address = readAddress(pathsOf(config).address);
   const base = address?.http ?? `http://${config.http.host}:${config.http.port}`;
   let answer: Response;
   try {

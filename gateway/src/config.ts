@@ -7,6 +7,8 @@ import { logLevels } from "@tamga/ledger-core/daemon/logger";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { z } from "zod";
+import { forChannel, requireChannelsApart } from "./channels.ts";
+import { channelsMax, devicePatternsMax } from "./limits.ts";
 
 const identifier = (fallback: string) =>
   z
@@ -25,6 +27,13 @@ const name = z.string().transform((text, context): Identifier => {
   return z.NEVER;
 });
 const port = z.int().min(0).max(65_535);
+/** Also the name of a directory. */
+const channelName = z.string().regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/, {
+  error: "must be 1 to 64 of A-Z a-z 0-9 . _ -, and begin with no dot",
+});
+const devicePattern = z.string().regex(/^[A-Za-z0-9._-]{1,64}$|^[A-Za-z0-9._-]{0,63}\*$/, {
+  error: 'must be a device id, or the beginning of ids and "*", as "meter-*"',
+});
 const address = z.string().transform((text, context) => {
   const parsed = /^(?:\[([0-9a-fA-F:]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text);
   const host = parsed?.[1] ?? parsed?.[2];
@@ -102,21 +111,45 @@ export function gatewaySchema(directory: string) {
     certificates: z
       .strictObject({ device_days: z.int().min(1).max(3_650).default(365) })
       .prefault({}),
+    /** Channels beside `channel`, each with members, keys, ledger, lane and devices of its own. */
+    channels: z
+      .record(
+        channelName,
+        z.strictObject({
+          mqtt_port: port,
+          devices: z.array(devicePattern).min(1).max(devicePatternsMax),
+        }),
+      )
+      .refine((channels) => Object.keys(channels).length < channelsMax, {
+        error: `must have at most ${channelsMax - 1} channels beside the first`,
+      })
+      .default({}),
     bodies: z.strictObject({ copies: z.literal(1).default(1) }).prefault({}),
   });
 }
 
 export type GatewayConfig = z.output<ReturnType<typeof gatewaySchema>>;
 
-/**
- * Reads `--config FILE`, or `DIR/gateway.toml` of `--data DIR`, or takes the defaults with that
- * directory. Throws OperationalError CONFIG_INVALID, CONFIG_UNREADABLE.
- */
-export function readGatewayConfig(options: {
+/** Where a command finds its configuration, and of which channel it speaks, where it speaks of one. */
+export type ConfigSource = {
   readonly config?: string | undefined;
   readonly data?: string | undefined;
-}): GatewayConfig {
-  const { config, data } = options;
+  /** Of a command about one channel; without a name the only channel there is. */
+  readonly forChannel?: { readonly name: string | undefined };
+};
+
+/**
+ * Reads `--config FILE`, or `DIR/gateway.toml` of `--data DIR`, or takes the defaults with that
+ * directory. Throws OperationalError CONFIG_INVALID, CONFIG_UNREADABLE, CONFIG_CHANNEL_*, CHANNEL_AMBIGUOUS,
+ * CHANNEL_UNKNOWN.
+ */
+export function readGatewayConfig(source: ConfigSource): GatewayConfig {
+  const config = readWhole(source);
+  requireChannelsApart(config);
+  return source.forChannel === undefined ? config : forChannel(config, source.forChannel.name);
+}
+
+function readWhole({ config, data }: ConfigSource): GatewayConfig {
   if (config !== undefined) return loadConfig(config, gatewaySchema);
   const directory = resolve(data ?? "data");
   const file = join(directory, "gateway.toml");

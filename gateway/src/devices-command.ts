@@ -13,13 +13,14 @@ import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
 import type { Command } from "commander";
+import { channelOfDevice } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
 import { approveEnrolment, judgeRequest, repeatAnswer } from "./registry/enrolment.ts";
-import { readAddress } from "./site/address.ts";
-import { openCa, sitePaths } from "./site/site.ts";
+import { mqttPortOf } from "./site/address.ts";
+import { openCa, pathsOf } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
 
 type Where = { readonly config?: string; readonly data?: string };
@@ -73,7 +74,11 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
       const config = readGatewayConfig(where());
       const ca = await openCa(config, new SystemClock().now());
       withRegistry(config, (registry) => {
-        const answer = repeatAnswer({ ca, registry }, siteFacts(config), parseDevice(device));
+        const answer = repeatAnswer(
+          { ca, registry },
+          siteFacts(channelOfDevice(config, device)),
+          parseDevice(device),
+        );
         if (!answer.ok) throw refused(answer.fault.code, device);
         writeAnswer(encodeEnrolmentAnswer(answer.value), options.out);
       });
@@ -99,7 +104,7 @@ async function approve(
 ): Promise<void> {
   const clock = new SystemClock();
   const ca = await openCa(config, clock.now());
-  const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
+  const registry = new DeviceRegistry(pathsOf(config).registry);
   try {
     const request = readRequest(registry, options);
     const kid = await judgeRequest(request);
@@ -107,14 +112,15 @@ async function approve(
     const shown = toHex(kid.value);
     if (options.key !== undefined && options.key.toLowerCase() !== shown)
       throw refused("ENROLMENT_OTHER_KEY", request.device);
-    const approved = await approveEnrolment({ ca, registry }, siteFacts(config), {
-      request,
-      now: clock.now(),
-    });
+    const facts = siteFacts(channelOfDevice(config, request.device));
+    const asked = { request, now: clock.now() };
+    const approved = await approveEnrolment({ ca, registry }, facts, asked);
     if (!approved.ok) throw refused(approved.fault.code, request.device);
     const { device, keyKind } = request;
     const kind = keyKind === "file" ? "file: software, not hardware" : keyKind;
-    process.stderr.write(`approved ${device}, key ${shown}; by its own word: ${kind}\n`);
+    process.stderr.write(
+      `approved ${device} in channel ${facts.channel}, key ${shown}; by its own word: ${kind}\n`,
+    );
     if (options.request !== undefined || options.out !== undefined) {
       writeAnswer(encodeEnrolmentAnswer(approved.value), options.out);
     }
@@ -151,13 +157,14 @@ async function revoke(
   }
   const now = new SystemClock().now();
   const ca = await openCa(config, now);
-  const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
+  const registry = new DeviceRegistry(pathsOf(config).registry);
   try {
     const statements = [];
+    const view = channelOfDevice(config, device);
     for (const { kid } of registry.keysOf(device)) {
       statements.push({
         kid,
-        statement: await signRevocation(config, caSigner(ca), { device, kid, reason, since: now }),
+        statement: await signRevocation(view, caSigner(ca), { device, kid, reason, since: now }),
       });
     }
     const revoked = registry.revoke(device, { reason, since: now }, statements);
@@ -199,8 +206,8 @@ async function signRevocation(
 
 /** The port is the one that the gateway listens on, or else the configured one. */
 function siteFacts(config: GatewayConfig): SiteFacts {
-  const paths = sitePaths(config.data_dir);
-  const port = readAddress(paths.address)?.mqttPort ?? config.mqtt.port;
+  const paths = pathsOf(config);
+  const port = mqttPortOf(config, paths.address);
   let trust: string;
   try {
     trust = readFileSync(paths.trust, "utf8");
@@ -218,7 +225,7 @@ function siteFacts(config: GatewayConfig): SiteFacts {
 }
 
 function withRegistry(config: GatewayConfig, use: (registry: DeviceRegistry) => void): void {
-  const registry = new DeviceRegistry(sitePaths(config.data_dir).registry);
+  const registry = new DeviceRegistry(pathsOf(config).registry);
   try {
     use(registry);
   } finally {

@@ -7,10 +7,11 @@ import { exitCodes } from "@tamga/ledger-core/daemon/exit-code";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import { clockQuality } from "@tamga/ledger-core/daemon/system-clock";
 import type { Command } from "commander";
+import { channelsOf } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
-import { readAddress } from "./site/address.ts";
-import { sitePaths } from "./site/site.ts";
+import { mqttPortOf } from "./site/address.ts";
+import { pathsOf } from "./site/site.ts";
 
 type Finding = { readonly level: "ok" | "warn" | "fail"; readonly sentence: string };
 
@@ -35,19 +36,23 @@ export function addDoctorCommand(
 }
 
 async function examine(config: GatewayConfig): Promise<readonly Finding[]> {
-  const paths = sitePaths(config.data_dir);
+  const paths = pathsOf(config);
   if (!existsSync(paths.caCertificate)) {
     const sentence = `${config.data_dir} holds no site yet: \`tamga-gateway run\` makes one.`;
     return [{ level: "fail", sentence }];
   }
+  const channels = channelsOf(config).map((view) => ({ view, paths: pathsOf(view) }));
   return [
     { level: "ok", sentence: `site of organisation ${config.organisation} found` },
-    ...[paths.registry, paths.lane, paths.ledger].map(examineDatabase),
+    examineDatabase(paths.registry),
+    ...channels.flatMap(({ paths: { lane, ledger } }) => [lane, ledger].map(examineDatabase)),
     // Made by the first start of a release that votes.
     ...[paths.votes].filter((path) => existsSync(path)).map(examineDatabase),
     examineDisk(config.data_dir),
     examineClock(),
-    await examinePort(readAddress(paths.address)?.mqttPort ?? config.mqtt.port),
+    ...(await Promise.all(
+      channels.map(({ view }) => examinePort(mqttPortOf(view, paths.address))),
+    )),
   ];
 }
 

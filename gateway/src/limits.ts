@@ -66,3 +66,6 @@ export const rejectionBurstMax = 1_024;
 export const rejectionsPerSecondMax = 10;
 /** Milliseconds that a transaction over HTTP may take to become final; it may still become so later. */
 export const submitMsMax = 60_000;
+/** Channels of one gateway, and patterns that name the devices of one. */
+export const channelsMax = 64;
+export const devicePatternsMax = 64;

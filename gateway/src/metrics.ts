@@ -10,16 +10,29 @@ export type GatewayMetrics = ReturnType<typeof createMetrics>;
 export type MetricSources = {
   readonly connections: () => number;
   readonly bytesInFlight: () => number;
-  readonly laneSize: () => number;
-  readonly orderedSize: () => number;
   readonly verifyPending: () => number;
-  readonly quarantineBytes: () => number;
+  /** All that are configured, whether they run or not. */
+  readonly channels: () => readonly ChannelReading[];
+};
+
+/** What is read of a channel; of one that is stopped nothing else. */
+export type ChannelReading = {
+  readonly channel: string;
+  readonly isStopped: boolean;
+  readonly laneSize?: number;
+  readonly orderedSize?: number;
+  readonly quarantineBytes?: number;
 };
 
 export function createMetrics() {
   const registry = new Registry();
   const counter = (name: string, help: string) =>
-    new Counter({ name: `tamga_gateway_${name}`, help, registers: [registry] });
+    new Counter({
+      name: `tamga_gateway_${name}`,
+      help,
+      labelNames: ["channel"],
+      registers: [registry],
+    });
   const refusals = new Counter({
     name: "tamga_gateway_refusals_total",
     help: "Connections, packets and messages refused, by stable code.",
@@ -27,14 +40,21 @@ export function createMetrics() {
     registers: [registry],
   });
   const codes = new Map<string, number>();
-  return {
-    registry,
-    /** Sums of refusals by code since the start, for the status page. */
-    refusals: codes as ReadonlyMap<string, number>,
+  const counters = {
     statements: counter("statements_total", "Statements admitted to the lane."),
     readings: counter("readings_total", "Readings in bundles admitted to the lane."),
     duplicates: counter("duplicates_total", "Statements that were in the lane already."),
     rejections: counter("rejections_total", "Statements answered by a rejection in the lane."),
+  };
+  return {
+    registry,
+    /** Sums of refusals by code since the start, for the status page. */
+    refusals: codes as ReadonlyMap<string, number>,
+    ...counters,
+    /** A channel is there: from now on it is shown, also before anything came. */
+    begin: (channel: string) => {
+      for (const one of Object.values(counters)) one.inc({ channel }, 0);
+    },
     /** Codes are our own constants, and bounded all the same. */
     refused: (code: string) => {
       const label = codes.has(code) || codes.size < refusalsCountedMax ? code : "OTHER";
@@ -57,27 +77,63 @@ export function createMetrics() {
         "Uplink bytes received and not yet committed.",
         sources.bytesInFlight,
       );
-      gauge("lane_size_entries", "Leaves in the open lane.", sources.laneSize);
-      gauge("lane_ordered_entries", "Leaves below the newest sealed head.", sources.orderedSize);
       gauge(
         "verify_pending_statements",
         "Statements that wait for a verify thread.",
         sources.verifyPending,
       );
-      gauge("quarantine_bytes", "Bytes of refused messages kept.", sources.quarantineBytes);
+      const byChannel = (
+        name: string,
+        help: string,
+        read: (of: ChannelReading) => number | undefined,
+      ) =>
+        new Gauge({
+          name: `tamga_gateway_${name}`,
+          help,
+          labelNames: ["channel"],
+          registers: [registry],
+          collect() {
+            this.reset();
+            for (const one of sources.channels()) {
+              const value = read(one);
+              if (value !== undefined) this.set({ channel: one.channel }, value);
+            }
+          },
+        });
+      byChannel("lane_size_entries", "Leaves in the open lane.", (one) => one.laneSize);
+      byChannel(
+        "lane_ordered_entries",
+        "Leaves below the newest sealed head.",
+        (one) => one.orderedSize,
+      );
+      byChannel(
+        "quarantine_bytes",
+        "Bytes of refused messages kept.",
+        (one) => one.quarantineBytes,
+      );
+      byChannel(
+        "channel_stopped",
+        "1 where the channel takes nothing until the next start.",
+        (one) => (one.isStopped ? 1 : 0),
+      );
     },
   };
 }
 
-/** Counts what became of a committed batch. */
-export function countAdmitted(metrics: GatewayMetrics, batch: AdmittedBatch): void {
+/** Counts what became of a channel's committed batch. */
+export function countAdmitted(
+  metrics: GatewayMetrics,
+  channel: string,
+  batch: AdmittedBatch,
+): void {
+  const label = { channel };
   for (const { admission, admitted } of batch) {
-    if (admitted.outcome === "duplicate") metrics.duplicates.inc();
-    else if (admitted.outcome === "rejected") metrics.rejections.inc();
+    if (admitted.outcome === "duplicate") metrics.duplicates.inc(label);
+    else if (admitted.outcome === "rejected") metrics.rejections.inc(label);
     else {
-      metrics.statements.inc();
+      metrics.statements.inc(label);
       if (admission.kind === "statement" && admission.type === "bundle") {
-        metrics.readings.inc(admission.range.count);
+        metrics.readings.inc(label, admission.range.count);
       }
     }
   }

@@ -14,7 +14,7 @@ import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
 import { doubtVotes } from "./consortium/doubt-votes.ts";
 import { restoredMarker } from "./lane/sqlite-lane.ts";
-import { openCa, sitePaths } from "./site/site.ts";
+import { openCa, pathsOf } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
 
 export function addRestoreCommand(
@@ -30,7 +30,10 @@ export function addRestoreCommand(
       "--ledger",
       "ledger.db is old too: opens the channel anew, and agents need a new answer file",
     )
-    .action((options: { ledger?: boolean }) => restore(readGatewayConfig(where()), options));
+    .option("--channel <name>", "which, where the gateway has several channels")
+    .action((options: { ledger?: boolean; channel?: string }) =>
+      restore(readGatewayConfig({ ...where(), forChannel: { name: options.channel } }), options),
+    );
 }
 
 /**
@@ -43,7 +46,7 @@ async function restore(
   config: GatewayConfig,
   options: { readonly ledger?: boolean },
 ): Promise<void> {
-  const paths = sitePaths(config.data_dir);
+  const paths = pathsOf(config);
   if (!existsSync(paths.lane)) {
     throw new OperationalError("SITE_NOT_STARTED", `${config.data_dir} holds no lane to restore.`);
   }

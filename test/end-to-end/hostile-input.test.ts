@@ -205,7 +205,7 @@ describe("a statement that is refused", () => {
 const isFinal = (made: Made) => mallory.answerTo(made)?.kind === "final";
 
 const counted = async (what: string) =>
-  (await site.metrics()).get(`tamga_gateway_${what}_total`) ?? Number.NaN;
+  (await site.metrics()).get(`tamga_gateway_${what}_total{channel="readings"}`) ?? Number.NaN;
 
 describe("a statement that comes again", () => {
   test("is acknowledged and stored once, also under the other valid signature", async () => {

@@ -15,7 +15,14 @@ import { fetchLog } from "../support/tile-client.ts";
 import { unwrap } from "../support/unwrap.ts";
 
 const listSchema = z.strictObject({
-  logs: z.array(z.strictObject({ kind: z.string(), origin: z.string(), prefix: z.string() })),
+  logs: z.array(
+    z.strictObject({
+      kind: z.string(),
+      channel: z.string(),
+      origin: z.string(),
+      prefix: z.string(),
+    }),
+  ),
 });
 
 let site: TestSite;

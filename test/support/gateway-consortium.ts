@@ -9,6 +9,7 @@ import { composeGateway } from "@tamga/gateway/compose";
 import { readGatewayConfig } from "@tamga/gateway/config";
 import { addLedgerCommand } from "@tamga/gateway/consortium/ledger-command";
 import { present } from "@tamga/ledger-core/base/assert";
+import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import { silentLogger } from "@tamga/ledger-core/daemon/logger";
 import type { Service } from "@tamga/ledger-core/daemon/service";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
@@ -44,8 +45,12 @@ export class GatewayConsortium {
     return consortium;
   }
 
-  /** Writes a node's configuration, with ways to the nodes that it is told of. */
-  configure(name: string, others: readonly string[]): void {
+  /** Writes a node's configuration, with ways to the nodes that it is told of; further channels on free ports. */
+  configure(
+    name: string,
+    others: readonly string[],
+    channels: Readonly<Record<string, readonly string[]>> = {},
+  ): void {
     mkdirSync(this.directoryOf(name), { recursive: true });
     const nodes = others
       .filter((other) => other !== name)
@@ -57,6 +62,10 @@ export class GatewayConsortium {
       "ingest = { verify_threads = 1 }",
       'ledger = { delta = "200ms" }',
       `peers = { host = "127.0.0.1", port = ${this.#ports.get(name)}, nodes = [${nodes.join(", ")}] }`,
+      ...Object.entries(channels).map(
+        ([channel, devices]) =>
+          `[channels.${channel}]\nmqtt_port = 0\ndevices = ${JSON.stringify(devices)}`,
+      ),
     ];
     writeFileSync(join(this.directoryOf(name), "gateway.toml"), `${lines.join("\n")}\n`);
   }
@@ -70,12 +79,15 @@ export class GatewayConsortium {
   }
 
   /** Makes the channel of these, and gives every one of them its file. */
-  async open(names: readonly string[]): Promise<void> {
-    for (const name of names) await this.run(name, "join", "--out", this.path(`${name}.json`));
-    const members = names.map((name) => this.path(`${name}.json`));
-    const channel = this.path("channel.tamga");
-    await this.run(present(names[0], "first"), "init", "--out", channel, "--member", ...members);
-    for (const name of names) await this.run(name, "join", "--channel", channel);
+  async open(names: readonly string[], of = "herd"): Promise<void> {
+    const which = ["--channel", of];
+    const fileOf = (name: string) =>
+      this.path(of === "herd" ? `${name}.json` : `${name}.${of}.json`);
+    for (const name of names) await this.run(name, "join", "--out", fileOf(name), ...which);
+    const channel = this.path(of === "herd" ? "channel.tamga" : `${of}.tamga`);
+    const made = ["--out", channel, ...which, "--member", ...names.map(fileOf)];
+    await this.run(present(names[0], "first"), "init", ...made);
+    for (const name of names) await this.run(name, "join", "--take", channel, ...which);
   }
 
   async start(name: string): Promise<void> {
@@ -138,11 +150,23 @@ export class GatewayConsortium {
   }
 
   /** Orders one transaction through a running gateway: it comes in a block after all that is final. */
-  async orderOne(name: string): Promise<void> {
-    const file = this.path("revocation");
-    const key = ["--device", "meter-1", "--key", "ab".repeat(32), "--reason", "retired"];
-    await this.run(name, "propose", "revoke", ...key, "--to", file);
-    await this.run(name, "submit", file);
+  async orderOne(name: string, of = "herd"): Promise<void> {
+    const file = this.path(`revocation.${of}.${name}`);
+    const key = [
+      "--device",
+      `meter-${name}`,
+      "--key",
+      toHex(utf8(name.padEnd(32))),
+      "--reason",
+      "retired",
+    ];
+    await this.run(name, "propose", "revoke", ...key, "--to", file, "--channel", of);
+    await this.run(name, "submit", file, "--channel", of);
+  }
+
+  /** Where other nodes dial this one. */
+  peerPort(name: string): number {
+    return present(this.#ports.get(name), name);
   }
 }
 

@@ -54,6 +54,6 @@ export async function beginConsortium(
   await Promise.all(
     gateways
       .filter(({ directory }) => !existsSync(join(directory, "channel.tamga")))
-      .map((gateway) => run(gateway, "ledger", "join", "--channel", channelFile)),
+      .map((gateway) => run(gateway, "ledger", "join", "--take", channelFile)),
   );
 }

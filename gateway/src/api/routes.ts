@@ -4,6 +4,7 @@ import { fromHex } from "@tamga/ledger-core/base/bytes";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { encodeReceiptFile } from "@tamga/ledger-core/receipt/receipt-file";
 import { encodeEnrolmentAnswer, parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { ReceiptSources } from "../lane/receipts.ts";
@@ -15,13 +16,15 @@ import type { SiteCa } from "../registry/site-ca.ts";
 import type { GatewayStatus } from "./status.ts";
 import { renderStatusPage } from "./status-page.ts";
 
+/** What the channel of a device answers with. */
+export type ChannelSources = { readonly site: SiteFacts; readonly receipts: ReceiptSources };
+
 export type RouteSources = {
   readonly status: () => GatewayStatus;
   readonly registry: DeviceRegistry;
   readonly ca: SiteCa;
-  /** Read at each request: the port is known once the broker listens. */
-  readonly site: () => SiteFacts;
-  readonly receipts: ReceiptSources;
+  /** Asked at each request: the port is known once the broker listens. Undefined of a channel that is stopped. */
+  readonly channelOf: (device: Identifier) => ChannelSources | undefined;
   readonly clock: Clock;
 };
 
@@ -51,7 +54,9 @@ export function addRoutes(server: FastifyInstance, sources: RouteSources): void 
     if (registry.pending(device.value) !== undefined) {
       return reply.code(202).send({ device: device.value, state: "pending" });
     }
-    const answer = repeatAnswer(sources, sources.site(), device.value);
+    const channel = sources.channelOf(device.value);
+    if (channel === undefined) return refuse(reply, 503, "CHANNEL_STOPPED");
+    const answer = repeatAnswer(sources, channel.site, device.value);
     if (!answer.ok) return refuse(reply, 404, answer.fault.code);
     return reply.type("application/json").send(encodeEnrolmentAnswer(answer.value));
   });
@@ -72,12 +77,16 @@ function sendReceipt(
     return refuse(reply, 400, "RECEIPT_ADDRESS_MALFORMED");
   }
   const at = { device: device.value, incarnation, sequence: BigInt(params.sequence) };
-  const receipt = assembleReceipt(sources.receipts, at);
+  const channel = sources.channelOf(device.value);
+  if (channel === undefined) return refuse(reply, 503, "CHANNEL_STOPPED");
+  const receipt = assembleReceipt(channel.receipts, at);
   if (!receipt.ok) return refuse(reply, 404, receipt.fault.code);
   return reply.type("application/cbor").send(Buffer.from(encodeReceiptFile(receipt.value)));
 }
 
 const sentences: Readonly<Record<string, string>> = {
+  CHANNEL_STOPPED:
+    "The device's channel is stopped: `tamga-gateway status` says why, and what to do.",
   ENROLMENT_PENDING_FULL:
     "Too many requests wait: approve or drop some with `tamga-gateway devices`.",
   ENROLMENT_OTHER_KEY:

@@ -1,4 +1,4 @@
-/** What the gateway serves as tiles: the channel's log up to its newest seal, and its own open lane. */
+/** What the gateway serves as tiles of a channel: its log up to the newest seal, and the open lane in it. */
 
 import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
@@ -13,16 +13,23 @@ import type { ServedLog } from "./tiles.ts";
 export function servedLogs(
   crypto: Pick<CryptoPort, "sha256">,
   {
+    channel,
     ledger,
     lane,
     kid,
-  }: { readonly ledger: Ledger; readonly lane: SqliteLane; readonly kid: Digest },
+  }: {
+    readonly channel: string;
+    readonly ledger: Ledger;
+    readonly lane: SqliteLane;
+    readonly kid: Digest;
+  },
 ): readonly ServedLog[] {
   const sealed = ledger.sealed();
   const { origin, incarnation } = ledger.channel;
   return [
     {
       kind: "channel",
+      channel,
       origin,
       incarnation,
       size: sealed?.size ?? 0n,
@@ -32,6 +39,7 @@ export function servedLogs(
     },
     {
       kind: "lane",
+      channel,
       origin: lane.origin,
       incarnation: lane.incarnation,
       size: lane.size(),

@@ -4,7 +4,8 @@ import type { LedgerReport } from "../consortium/ledger-report.ts";
 import type { GatewayStatus } from "./status.ts";
 
 export function renderStatusPage(status: GatewayStatus): string {
-  const { ledger, lane, devices, refusals } = status;
+  const { channels, devices, refusals } = status;
+  const isOnly = channels.length === 1;
   const softwareKeys = devices.some((device) => device.keyKind === "file");
   return `<!doctype html>
 <html lang="en">
@@ -23,42 +24,53 @@ code { overflow-wrap: anywhere } .warn { color: #8a3b00; font-weight: 600 }
 ${softwareKeys ? '<p class="warn">At least one device signs with a software key in a file, not in hardware.</p>' : ""}
 <h2>Devices</h2>
 ${table(
-  ["device", "state", "key", "line", "certificate until"],
+  ["device", "channel", "state", "key", "line", "certificate until"],
   devices.map((device) => [
     device.device,
+    device.channel,
     device.state,
     device.keyKind === "file" ? "file (software)" : device.keyKind,
     device.online ? "online" : "offline",
     device.certificateUntil ?? "",
   ]),
 )}
-<h2>Lane</h2>
-${table(
-  ["fact", "value"],
-  Object.entries(lane).map(([name, value]) => [name, String(value)]),
-)}
-<h2>Ledger</h2>
-${table(
-  ["fact", "value"],
-  Object.entries(ledger).map(([name, value]) => [name, String(value)]),
-)}
-${status.consensus === undefined ? "" : consensusSection(status.consensus)}<h2>Refused since the start</h2>
+${status.channels.map((channel) => channelSection(channel, isOnly)).join("")}<h2>Refused since the start</h2>
 ${table(
   ["code", "times"],
   Object.entries(refusals).map(([code, times]) => [code, String(times)]),
 )}
-<h2>Trust</h2>
-<p>Compare this digest of the trust policy with the one that your partner reads out: <code>${escapeHtml(status.trustDigest)}</code></p>
 <p>Bodies are kept in ${status.bodyCopies} copy: what survives the loss of this disk is what the agents still hold.</p>
 </html>
 `;
 }
 
-function consensusSection(report: LedgerReport): string {
+function channelSection(channel: GatewayStatus["channels"][number], isOnly: boolean): string {
+  const of = isOnly ? "" : ` of ${escapeHtml(channel.channel)}`;
+  if (channel.state === "stopped")
+    return `<h2>Channel ${escapeHtml(channel.channel)}</h2>
+<p class="warn">Stopped (${escapeHtml(channel.code)}): ${escapeHtml(channel.sentence)} Its devices keep their readings; what was acknowledged is in its lane.</p>
+`;
+  const { lane, ledger, consensus, trustDigest } = channel;
+  return `<h2>Lane${of}</h2>
+${table(
+  ["fact", "value"],
+  Object.entries(lane).map(([name, value]) => [name, String(value)]),
+)}
+<h2>Ledger${of}</h2>
+${table(
+  ["fact", "value"],
+  Object.entries(ledger).map(([name, value]) => [name, String(value)]),
+)}
+${consensusSection(consensus, of)}<h2>Trust${of}</h2>
+<p>Compare this digest of the trust policy with the one that your partner reads out: <code>${escapeHtml(trustDigest)}</code></p>
+`;
+}
+
+function consensusSection(report: LedgerReport, of: string): string {
   const { quorum, epoch, view, finalHeight, finalAt, amnesia, halted } = report;
   const warning = halted ?? (amnesia === true ? "votes are doubted" : undefined);
   const isThere = quorum.isThere === true ? "there" : "NOT THERE";
-  return `<h2>Validators</h2>
+  return `<h2>Validators${of}</h2>
 ${warning === undefined ? "" : `<p class="warn">This node signs nothing: ${escapeHtml(warning)}</p>`}
 <p${quorum.isThere === true ? "" : ' class="warn"'}>Quorum ${isThere}: ${quorum.reachable} of ${report.validators.length} reachable, ${quorum.needed} needed. Epoch ${epoch}, view ${view ?? "unknown"}, final block ${finalHeight} of ${escapeHtml(finalAt ?? "never")}.</p>
 ${table(

@@ -2,24 +2,24 @@
 
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger, LedgerStatus } from "@tamga/ledger-core/ledger/ledger";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { StoppedChannel } from "../compose-base.ts";
 import type { LedgerReport } from "../consortium/ledger-report.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
 
-export type GatewayStatus = {
-  readonly at: string;
-  readonly gateway: string;
+/** Of a channel that runs. */
+export type ChannelStatus = {
   readonly channel: string;
   /** SHA-256 of the trust policy in groups of four, to compare out of band. */
   readonly trustDigest: string;
   readonly mqttPort: number;
-  readonly bodyCopies: 1;
   /** Of the lane's own connection: journal "wal" and synchronous 2 (FULL) or 3 (EXTRA). */
   readonly durability: ReturnType<SqliteLane["durability"]>;
   readonly ledger: LedgerStatus;
-  /** What `tamga-gateway ledger status` shows; absent where the ledger has no consensus to look at. */
-  readonly consensus?: LedgerReport;
+  /** What `tamga-gateway ledger status` shows. */
+  readonly consensus: LedgerReport;
   readonly lane: {
     readonly origin: string;
     readonly incarnations: number;
@@ -33,8 +33,20 @@ export type GatewayStatus = {
     /** True until every device has listed what it holds, after a loss. */
     readonly needsAll: boolean;
   };
+};
+
+/** The first channel stands at the top too, as where it is the only one; not while it is stopped. */
+export type GatewayStatus = Partial<ChannelStatus> & {
+  readonly at: string;
+  readonly gateway: string;
+  readonly bodyCopies: 1;
+  readonly channels: readonly (
+    | ({ readonly state: "running" } & ChannelStatus)
+    | ({ readonly state: "stopped" } & StoppedChannel)
+  )[];
   readonly devices: readonly {
     readonly device: string;
+    readonly channel: string;
     readonly state: string;
     /** "file" is software in a file, not hardware. */
     readonly keyKind: string;
@@ -44,36 +56,44 @@ export type GatewayStatus = {
   readonly refusals: Readonly<Record<string, number>>;
 };
 
-export type StatusSources = {
-  readonly gateway: string;
+export type ChannelStatusSources = {
+  readonly channel: string;
   readonly trustDigest: string;
   readonly lane: SqliteLane;
   readonly ledger: Ledger;
-  readonly consensus: (now: number) => LedgerReport | undefined;
+  readonly consensus: (now: number) => LedgerReport;
+  readonly mqttPort: () => number;
+};
+
+export type StatusSources = {
+  readonly gateway: string;
+  /** Name of the first channel. */
+  readonly home: string;
+  readonly channels: readonly ChannelStatusSources[];
+  readonly stopped: readonly StoppedChannel[];
+  readonly channelOf: (device: Identifier) => string;
   readonly registry: DeviceRegistry;
   readonly metrics: GatewayMetrics;
-  readonly isOnline: (device: Parameters<DeviceRegistry["keysOf"]>[0]) => boolean;
-  readonly mqttPort: () => number;
+  readonly isOnline: (device: Identifier) => boolean;
   readonly clock: Clock;
 };
 
 export function readStatus(sources: StatusSources): GatewayStatus {
-  const { lane, ledger, registry, metrics, clock } = sources;
-  const consensus = sources.consensus(clock.now());
-  const { size, orderedSize, devices: _known, ...counts } = lane.status();
+  const { registry, metrics, clock } = sources;
+  const now = clock.now();
+  const running = sources.channels.map((channel) => statusOf(channel, now));
   return {
-    at: new Date(clock.now()).toISOString(),
+    at: new Date(now).toISOString(),
     gateway: sources.gateway,
-    channel: ledger.channel.channel,
-    trustDigest: sources.trustDigest,
-    mqttPort: sources.mqttPort(),
+    ...running.find(({ channel }) => channel === sources.home),
     bodyCopies: 1,
-    durability: lane.durability(),
-    ledger: ledger.status(),
-    ...(consensus === undefined ? {} : { consensus }),
-    lane: { origin: lane.origin, size: Number(size), orderedSize: Number(orderedSize), ...counts },
+    channels: [
+      ...running.map((one) => ({ state: "running" as const, ...one })),
+      ...sources.stopped.map((one) => ({ state: "stopped" as const, ...one })),
+    ],
     devices: registry.list().map((device) => ({
       device: device.device,
+      channel: sources.channelOf(device.device),
       state: device.state,
       keyKind: device.keyKind,
       online: sources.isOnline(device.device),
@@ -81,5 +101,19 @@ export function readStatus(sources: StatusSources): GatewayStatus {
         device.notAfter === undefined ? null : new Date(device.notAfter).toISOString(),
     })),
     refusals: Object.fromEntries(metrics.refusals),
+  };
+}
+
+function statusOf(sources: ChannelStatusSources, now: number): ChannelStatus {
+  const { channel, trustDigest, lane, ledger, mqttPort } = sources;
+  const { size, orderedSize, devices: _known, ...counts } = lane.status();
+  return {
+    channel,
+    trustDigest,
+    mqttPort: mqttPort(),
+    durability: lane.durability(),
+    ledger: ledger.status(),
+    consensus: sources.consensus(now),
+    lane: { origin: lane.origin, size: Number(size), orderedSize: Number(orderedSize), ...counts },
   };
 }

@@ -24,6 +24,7 @@ function logOf(size: number, kind: ServedLog["kind"], label: number): ServedLog 
   const text = encodeCheckpoint({ origin: `test/${kind}`, treeSize, root, extensions: [] });
   return {
     kind,
+    channel: "herd",
     origin: `test/${kind}`,
     incarnation: new Uint8Array(16).fill(label),
     size: BigInt(size),
@@ -62,8 +63,8 @@ describe("a log over HTTP", () => {
   test("is listed with its prefix", async () => {
     expect(await (await get("/tlog/")).json()).toEqual({
       logs: [
-        { kind: "channel", origin: "test/channel", prefix: prefix(1) },
-        { kind: "lane", origin: "test/lane", prefix: prefix(2) },
+        { kind: "channel", channel: "herd", origin: "test/channel", prefix: prefix(1) },
+        { kind: "lane", channel: "herd", origin: "test/lane", prefix: prefix(2) },
       ],
     });
   });

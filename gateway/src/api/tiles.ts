@@ -18,6 +18,8 @@ import type { FastifyInstance, FastifyReply } from "fastify";
 /** A log as it is now; `size` may only grow. */
 export type ServedLog = TiledLog & {
   readonly kind: "channel" | "lane";
+  /** Name of the channel that it is, or that its heads are ordered in. */
+  readonly channel: string;
   readonly origin: string;
   /** 16 bytes. */
   readonly incarnation: Uint8Array;
@@ -45,8 +47,8 @@ export function addTileRoutes(server: FastifyInstance, sources: TileSources): vo
 
   server.get("/tlog/", (_request, reply) =>
     reply.header("cache-control", brief).send({
-      logs: sources.logs().map(({ kind, origin, incarnation }) => ({
-        ...{ kind, origin, prefix: `/tlog/${toHex(incarnation)}` },
+      logs: sources.logs().map(({ kind, channel, origin, incarnation }) => ({
+        ...{ kind, channel, origin, prefix: `/tlog/${toHex(incarnation)}` },
       })),
     }),
   );

@@ -26,7 +26,7 @@ async function post(
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   const server = fastify();
   server.removeContentTypeParser("text/plain");
-  addTransactionRoute(server, { ledger: { submit }, submitMs });
+  addTransactionRoute(server, { ledgerOf: () => ({ submit }), submitMs });
   const headers = { "content-type": type };
   const url = "/ledger/transactions";
   const answer = await server.inject({ method: "POST", url, headers, payload });

@@ -2,6 +2,7 @@
 
 import { deadline } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import { parseTransaction, transactionBytesMax } from "@tamga/ledger-core/wire/transaction";
 import type { FastifyInstance, FastifyReply } from "fastify";
@@ -13,9 +14,13 @@ import { submitMsMax } from "../limits.ts";
 export function addTransactionRoute(
   server: FastifyInstance,
   {
-    ledger,
+    ledgerOf,
     submitMs = submitMsMax,
-  }: { readonly ledger: Pick<Ledger, "submit">; readonly submitMs?: number },
+  }: {
+    /** Of the channel that the statement names; undefined where this gateway has none that runs. */
+    readonly ledgerOf: (channel: Identifier) => Pick<Ledger, "submit"> | undefined;
+    readonly submitMs?: number;
+  },
 ): void {
   const parser = { parseAs: "buffer", bodyLimit: transactionBytesMax } as const;
   server.addContentTypeParser("application/cbor", parser, (_request, body, done) =>
@@ -28,8 +33,10 @@ export function addTransactionRoute(
     if (!transaction.ok) return refuse(reply, 400, transaction.fault.code);
     const statement = parseStatement(transaction.value.statement);
     if (!statement.ok) return refuse(reply, 400, statement.fault.code);
-    if (!isProposable(statement.value.header.type))
-      return refuse(reply, 400, "TRANSACTION_TYPE_REFUSED");
+    const { type, channel } = statement.value.header;
+    if (!isProposable(type)) return refuse(reply, 400, "TRANSACTION_TYPE_REFUSED");
+    const ledger = ledgerOf(channel);
+    if (ledger === undefined) return refuse(reply, 409, "TRANSACTION_OTHER_CHANNEL");
     const late = deadline(submitMs);
     try {
       const submitted = await ledger.submit(transaction.value, { signal: late });

@@ -3,7 +3,7 @@
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { loadValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import type { GatewayConfig } from "../config.ts";
-import { sitePaths } from "../site/site.ts";
+import { pathsOf } from "../site/site.ts";
 import { describeProposal } from "./describe-proposal.ts";
 import {
   addApproval,
@@ -46,7 +46,7 @@ async function advanceDraft(
   view: View | undefined,
 ): Promise<Proposal> {
   if (view !== undefined) refuseFault(judgeDraft(view.state, draft));
-  const key = loadValidatorKey(sitePaths(config.data_dir).validatorKey);
+  const key = loadValidatorKey(pathsOf(config).validatorKey);
   const ready = addReadiness(draft, channelId, { name: config.gateway, key }) ?? draft;
   const isMember = view !== undefined && speaks(config, view.state);
   if (isReady(ready) && isMember) {

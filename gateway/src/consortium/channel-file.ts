@@ -8,18 +8,18 @@ import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
 import type { GatewayConfig } from "../config.ts";
-import { sitePaths } from "../site/site.ts";
+import { pathsOf } from "../site/site.ts";
 
 /** @throws OperationalError CHANNEL_FILE_MISSING, CHANNEL_FILE_INVALID. */
 export function readChannelFile(config: GatewayConfig): {
   readonly transaction: Transaction;
   readonly genesis: ChannelGenesis;
 } {
-  const { channel } = sitePaths(config.data_dir);
+  const { channel } = pathsOf(config);
   if (!existsSync(channel)) {
     throw new OperationalError(
       "CHANNEL_FILE_MISSING",
-      `${channel} is not there: take the channel file first, with tamga-gateway ledger join --channel FILE.`,
+      `${channel} is not there: take the channel file first, with tamga-gateway ledger join --take FILE.`,
     );
   }
   const transaction = parseTransaction(new Uint8Array(readFileSync(channel)));

@@ -7,7 +7,7 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import { SqliteVoteStore } from "@tamga/ledger-core/ledger/sqlite-vote-store";
 import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
-import type { sitePaths } from "../site/site.ts";
+import type { SitePaths } from "../site/site.ts";
 
 /**
  * Sets the durable flag with which a validator signs nothing until n − q + f + 1 others have said how far
@@ -16,7 +16,7 @@ import type { sitePaths } from "../site/site.ts";
  * @returns how many others have to answer, or undefined where the channel has one validator or none here.
  * @throws OperationalError CHANNEL_FILE_INVALID, DATABASE_*, VOTES_CORRUPT.
  */
-export function doubtVotes(paths: ReturnType<typeof sitePaths>): number | undefined {
+export function doubtVotes(paths: SitePaths): number | undefined {
   if (!existsSync(paths.channel)) return undefined;
   const opening = parseTransaction(new Uint8Array(readFileSync(paths.channel)));
   const genesis = opening.ok ? judgeGenesis(nodeCrypto, opening.value) : opening;

@@ -100,7 +100,7 @@ it("takes no other channel's blocks, and makes no ledger for them", async () => 
   await consortium.run("a", "export", "--to", stick);
   await consortium.run("d", "init", "--out", stick.concat(".channel"), "--member", ...members());
   const channel = stick.concat(".channel");
-  await consortium.run("d", "join", "--channel", channel);
+  await consortium.run("d", "join", "--take", channel);
   await expect(consortium.run("d", "import", stick)).rejects.toMatchObject({
     code: "EXPORT_OTHER_CHANNEL",
   });

@@ -17,15 +17,15 @@ import { followEpochs } from "@tamga/ledger-core/receipt/epoch-chain";
 import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
 import { encodeEpochs } from "@tamga/ledger-core/receipt/epochs-file";
 import type { Command } from "commander";
-import type { GatewayConfig } from "../config.ts";
+import type { ConfigSource, GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
-import { sitePaths } from "../site/site.ts";
+import { pathsOf } from "../site/site.ts";
 import { readChannelFile } from "./channel-file.ts";
 import { doubtVotes } from "./doubt-votes.ts";
 import { readLedgerBook } from "./ledger-book.ts";
 import { parseHeight } from "./parse-height.ts";
 
-type Where = () => { readonly config?: string; readonly data?: string };
+type Where = () => ConfigSource;
 
 export function addLedgerFileCommands(ledger: Command, where: Where): void {
   ledger
@@ -85,7 +85,7 @@ export function exportTo(
  * where it was with the same file.
  */
 async function importFrom(config: GatewayConfig, file: string): Promise<void> {
-  const paths = sitePaths(config.data_dir);
+  const paths = pathsOf(config);
   const { transaction, genesis } = readChannelFile(config);
   const head = headOf(file);
   if (!equal(head.channel, genesis.identity.id)) {

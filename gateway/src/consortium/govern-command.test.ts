@@ -46,8 +46,8 @@ it("admits a fifth organisation and lets one go, while the channel runs", async 
   await startFour();
   await run("e", "join", "--out", consortium.path("e.json"));
   const channel = consortium.path("channel.tamga");
-  await expect(run("e", "join", "--channel", channel)).rejects.toThrow(code("CHANNEL_NOT_OURS"));
-  await run("e", "join", "--channel", channel, "--follow");
+  await expect(run("e", "join", "--take", channel)).rejects.toThrow(code("CHANNEL_NOT_OURS"));
+  await run("e", "join", "--take", channel, "--follow");
   await consortium.start("e");
 
   const proposed = await run(

@@ -10,7 +10,7 @@ import { encodeTransaction } from "@tamga/ledger-core/wire/transaction";
 import type { Command } from "commander";
 import { z } from "zod";
 import { askGateway } from "../ask-gateway.ts";
-import type { GatewayConfig } from "../config.ts";
+import type { ConfigSource, GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
 import { submitMsMax } from "../limits.ts";
 import { advance } from "./advance-proposal.ts";
@@ -25,7 +25,7 @@ import type { View } from "./proposal-view.ts";
 import { laterOf, speakerOf, standing, viewFor, viewOf } from "./proposal-view.ts";
 import { refusal, refuseFault } from "./refusal-sentences.ts";
 
-type Where = () => { readonly config?: string; readonly data?: string };
+type Where = () => ConfigSource;
 type To = { readonly to: string };
 
 export function addLedgerGovernCommands(ledger: Command, where: Where): void {

@@ -15,7 +15,7 @@ import { SqliteChannel } from "@tamga/ledger-core/ledger/sqlite-channel";
 import { SqliteSeals } from "@tamga/ledger-core/ledger/sqlite-seals";
 import { SqliteVoteStore } from "@tamga/ledger-core/ledger/sqlite-vote-store";
 import type { GatewayConfig } from "../config.ts";
-import { sitePaths } from "../site/site.ts";
+import { pathsOf } from "../site/site.ts";
 
 /** All of it as it was at one moment. */
 export type LedgerBook = {
@@ -34,7 +34,7 @@ export type LedgerBook = {
  * @throws OperationalError LEDGER_MISSING, DATABASE_*.
  */
 export function readLedgerBook<T>(config: GatewayConfig, read: (book: LedgerBook) => T): T {
-  const path = sitePaths(config.data_dir).ledger;
+  const path = pathsOf(config).ledger;
   if (!existsSync(path)) {
     const sentence = `${path} is not there: this node has no ledger yet. Start the gateway once.`;
     throw new OperationalError("LEDGER_MISSING", sentence);
@@ -84,7 +84,7 @@ export function readDoubt(
   config: GatewayConfig,
   { identity }: ChannelGenesis,
 ): boolean | undefined {
-  const { votes: path } = sitePaths(config.data_dir);
+  const { votes: path } = pathsOf(config);
   if (!existsSync(path)) return undefined;
   const votes = SqliteVoteStore.look(path, nodeCrypto);
   try {

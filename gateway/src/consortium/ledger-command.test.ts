@@ -53,20 +53,20 @@ test("four members make one channel, and each takes only a file that names its o
   for (const [at, config] of configs.entries()) members.push(await memberOf(config, `m${at}`));
   const channel = file("channel.tamga");
   await ledger(configs[0] ?? "", "init", "--out", channel, "--member", ...members);
-  for (const config of configs) await ledger(config, "join", "--channel", channel);
+  for (const config of configs) await ledger(config, "join", "--take", channel);
   const trusts = ["a", "b", "c", "d"].map((name) =>
     readFileSync(sitePaths(file(name)).trust, "utf8"),
   );
   expect(new Set(trusts).size).toBe(1);
   expect(JSON.parse(trusts[0] ?? "")).toMatchObject({ quorum: 3, channel: "herd" });
   const stranger = node("e", "org-e");
-  await expect(ledger(stranger, "join", "--channel", channel)).rejects.toMatchObject({
+  await expect(ledger(stranger, "join", "--take", channel)).rejects.toMatchObject({
     code: "CHANNEL_NOT_OURS",
   });
   expect(existsSync(sitePaths(file("e")).channel)).toBe(false);
   // The same names with other keys: an impostor's directory.
   rmSync(file("b"), { recursive: true });
-  await expect(ledger(configs[1] ?? "", "join", "--channel", channel)).rejects.toMatchObject({
+  await expect(ledger(configs[1] ?? "", "join", "--take", channel)).rejects.toMatchObject({
     code: "CHANNEL_NOT_OURS",
   });
 });
@@ -92,7 +92,7 @@ test("does not replace a ledger that is there", async () => {
   const own = await memberOf(a, "a");
   await ledger(a, "init", "--out", file("channel.tamga"), "--member", own);
   writeFileSync(sitePaths(file("a")).ledger, "");
-  await expect(ledger(a, "join", "--channel", file("channel.tamga"))).rejects.toMatchObject({
+  await expect(ledger(a, "join", "--take", file("channel.tamga"))).rejects.toMatchObject({
     code: "LEDGER_EXISTS",
   });
 });
@@ -124,7 +124,7 @@ test("a restore makes a validator of several doubt its votes, also where they ar
   await ledger(first, "init", "--out", channel, "--member", ...members);
   const paths = sitePaths(file("a"));
   expect(doubtVotes(paths)).toBeUndefined();
-  await ledger(first, "join", "--channel", channel);
+  await ledger(first, "join", "--take", channel);
   const trust: { channelId: string } = JSON.parse(readFileSync(paths.trust, "utf8"));
   const id = unwrap(parseDigest(new Uint8Array(Buffer.from(trust.channelId, "hex"))));
   const isDoubted = () => {

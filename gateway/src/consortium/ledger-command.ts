@@ -15,9 +15,9 @@ import {
 } from "@tamga/ledger-core/receipt/trust-policy";
 import { encodeTransaction, transactionBytesMax } from "@tamga/ledger-core/wire/transaction";
 import type { Command } from "commander";
-import type { GatewayConfig } from "../config.ts";
+import type { ConfigSource, GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
-import { openSite, sitePaths } from "../site/site.ts";
+import { openSite, pathsOf } from "../site/site.ts";
 import { caSigner } from "../site/site-ledger.ts";
 import { addLedgerFileCommands } from "./file-commands.ts";
 import { addLedgerGovernCommands } from "./govern-command.ts";
@@ -28,18 +28,19 @@ import { judgeChannelFile, openConsortium } from "./open-consortium.ts";
 import { addLedgerPruneCommand } from "./prune-command.ts";
 import { addLedgerStatusCommand } from "./status-command.ts";
 
-type Where = { readonly config?: string; readonly data?: string };
-
-export function addLedgerCommand(program: Command, where: () => Where): void {
+/** Each command speaks of one channel, which `--channel` names where the gateway has several. */
+export function addLedgerCommand(program: Command, whole: () => ConfigSource): void {
   const ledger = program.command("ledger").description("a channel of several organisations");
+  let name: string | undefined;
+  const where = () => ({ ...whole(), forChannel: { name } });
   ledger
     .command("join")
     .description("write this node's member file, or take the channel file that was made of them")
     .option("--out <file>", "where the member file goes; standard output by default")
     .option("--address <host:port...>", "where other members may dial this node")
-    .option("--channel <file>", "the channel file; afterwards `run` takes part in it")
+    .option("--take <file>", "the channel file; afterwards `run` takes part in it")
     .option("--follow", "also where this node is no validator of it: until it is admitted")
-    .action((options: { out?: string; address?: string[]; channel?: string; follow?: boolean }) =>
+    .action((options: { out?: string; address?: string[]; take?: string; follow?: boolean }) =>
       join(readGatewayConfig(where()), options),
     );
   ledger
@@ -55,6 +56,16 @@ export function addLedgerCommand(program: Command, where: () => Where): void {
   addLedgerFileCommands(ledger, where);
   addLedgerGovernCommands(ledger, where);
   addLedgerPruneCommand(ledger, where);
+  for (const command of leavesOf(ledger))
+    command
+      .option("--channel <name>", "which, where the gateway has several channels")
+      .hook("preAction", () => {
+        name = command.opts<{ channel?: string }>().channel;
+      });
+}
+
+function leavesOf({ commands }: Command): readonly Command[] {
+  return commands.flatMap((one) => (one.commands.length === 0 ? [one] : leavesOf(one)));
 }
 
 /** The member file of a node whose keys are there or made now. */
@@ -78,13 +89,12 @@ async function join(
   options: {
     readonly out?: string;
     readonly address?: string[];
-    readonly channel?: string;
+    readonly take?: string;
     readonly follow?: boolean;
   },
 ): Promise<void> {
   const { member } = await ownMember(config, options.address ?? []);
-  if (options.channel !== undefined)
-    return take(config, member, { ...options, channel: options.channel });
+  if (options.take !== undefined) return take(config, member, { ...options, file: options.take });
   const text = encodeMember(member);
   if (options.out === undefined) process.stdout.write(text);
   else writeFileSync(options.out, text);
@@ -98,9 +108,9 @@ async function join(
 function take(
   config: GatewayConfig,
   member: Member,
-  { channel: file, follow }: { readonly channel: string; readonly follow?: boolean },
+  { file, follow }: { readonly file: string; readonly follow?: boolean },
 ): void {
-  const paths = sitePaths(config.data_dir);
+  const paths = pathsOf(config);
   const bytes = readBounded(file, transactionBytesMax);
   const genesis = judgeChannelFile(bytes, member, { follows: follow === true });
   if (existsSync(paths.ledger)) {

@@ -6,12 +6,13 @@ import { approversOf, ruleFor } from "@tamga/ledger-core/ledger/governance";
 import type { SqliteChain } from "@tamga/ledger-core/ledger/sqlite-chain";
 import { governedKinds } from "@tamga/ledger-core/wire/governance-claims";
 import type { Command } from "commander";
+import type { ConfigSource } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
 import type { LedgerBook } from "./ledger-book.ts";
 import { readLedgerBook } from "./ledger-book.ts";
 import { shortHex } from "./member-file.ts";
 
-type Where = () => { readonly config?: string; readonly data?: string };
+type Where = () => ConfigSource;
 
 /** Public keys and digests are hexadecimal. */
 export type MembersReport = {

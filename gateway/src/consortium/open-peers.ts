@@ -1,40 +1,47 @@
-/** The network of this site's ledger node: who its peers are, and the ways to them. */
+/** The network of this gateway's ledger node: who its peers are in all its channels, and the ways to them. */
 
 import type { Digest } from "@tamga/ledger-core/base/bytes";
+import { equal } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import type { ChannelIdentity } from "@tamga/ledger-core/ledger/channel-genesis";
 import { createPeerJudge } from "@tamga/ledger-core/peers/judge";
-import type { PeerMember, PeerReceiver } from "@tamga/ledger-core/peers/network";
+import type { PeerReceiver } from "@tamga/ledger-core/peers/network";
 import { TlsPeerNetwork } from "@tamga/ledger-core/peers/tls-peer-network";
 import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { GatewayConfig } from "../config.ts";
 import type { Site } from "../site/site.ts";
+import { judgedChannels, membersOf } from "./peer-members.ts";
 
-export type PeerFacts = {
-  readonly channel: ChannelIdentity;
+/** A channel of several organisations, as far as links depend on it. */
+export type PeerChannel = {
+  readonly id: Digest;
   /** The members of now; after a change call `review` of the network. */
-  readonly trust: () => TrustPolicy;
+  readonly trust: TrustPolicy;
   /** Whether an organisation took this key back. */
   readonly isRevoked: (kid: Digest) => boolean;
+};
+
+export type PeerFacts = {
+  readonly channels: () => readonly PeerChannel[];
   readonly received: PeerReceiver;
 };
 
 /**
- * Opens the door and dials. Members are the channel's validators of now; what configuration says of a node is the
+ * Opens the door and dials. Members are the channels' validators of now; what configuration says of a node is the
  * way to it, never who it is.
  *
  * @throws OperationalError PEER_CREDENTIALS_BAD, PEER_PORT_TAKEN.
  */
 export async function openPeers(
   config: GatewayConfig,
-  { site, clock }: { readonly site: Site; readonly clock: Clock },
-  facts: PeerFacts,
+  { site, clock }: { readonly site: Pick<Site, "peer">; readonly clock: Clock },
+  { channels, received }: PeerFacts,
 ): Promise<TlsPeerNetwork> {
-  const { consortium, gateway, peers } = config;
-  const { id } = facts.channel;
-  const members = () => membersOf(config, facts);
+  const { consortium, organisation, gateway, peers } = config;
+  const own = { name: gateway, organisation, border: peers.border };
+  const isBorder = (name: string) => peers.nodes.find((node) => node.name === name)?.border ?? true;
+  const members = () => membersOf(channels(), own, isBorder);
   const network = new TlsPeerNetwork({
     self: { consortium, name: gateway },
     credentials: site.peer,
@@ -42,35 +49,19 @@ export async function openPeers(
       crypto: nodeCrypto,
       consortium,
       members,
-      channels: () => [{ id, trustedCas: facts.trust().trustedCas }],
-      isRevoked: (key) => facts.isRevoked(thumbprint((bytes) => nodeCrypto.sha256(bytes), key)),
+      channels: () => judgedChannels(channels()),
+      isRevoked: (key, id) => {
+        const kid = thumbprint((bytes) => nodeCrypto.sha256(bytes), key);
+        return channels().some((channel) => equal(channel.id, id) && channel.isRevoked(kid));
+      },
       now: () => clock.now(),
     }),
     members,
     ways: peers.nodes.map(({ name, addresses, via }) => ({ name, addresses, via })),
     relays: peers.relays,
-    received: facts.received,
+    received,
     clock,
   });
   await network.open(peers.listen ? { host: peers.host, port: peers.port } : undefined);
   return network;
-}
-
-/** The validators, and this node where it is none, or not yet. */
-function membersOf(
-  { gateway, organisation: own, peers }: GatewayConfig,
-  { trust, channel }: PeerFacts,
-): readonly PeerMember[] {
-  const { validators } = trust();
-  const isIn = validators.some(({ name }) => name === gateway);
-  const nodes = isIn ? validators : [...validators, { name: gateway, organisation: own }];
-  return nodes.map(({ name, organisation }) => ({
-    name,
-    organisation,
-    border:
-      name === gateway
-        ? peers.border
-        : (peers.nodes.find((node) => node.name === name)?.border ?? true),
-    channels: [channel.id],
-  }));
 }

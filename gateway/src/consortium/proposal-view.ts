@@ -9,7 +9,7 @@ import { unixMillis } from "@tamga/ledger-core/base/time";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { ChannelState } from "@tamga/ledger-core/ledger/channel-state";
 import type { GatewayConfig } from "../config.ts";
-import { openCa, sitePaths } from "../site/site.ts";
+import { openCa, pathsOf } from "../site/site.ts";
 import { caSigner } from "../site/site-ledger.ts";
 import { readChannelFile } from "./channel-file.ts";
 import { missingApprovers } from "./describe-proposal.ts";
@@ -62,7 +62,7 @@ export function viewOf(config: GatewayConfig): View {
 
 /** Undefined for a node that has taken the channel file and never run: it can say that it is ready. */
 export function viewFor(config: GatewayConfig, file: string, proposal: Proposal): View | undefined {
-  const paths = sitePaths(config.data_dir);
+  const paths = pathsOf(config);
   const view = existsSync(paths.ledger) ? viewOf(config) : undefined;
   const channelId = view?.channelId ?? readChannelFile(config).genesis.identity.id;
   if (!equal(channelId, proposal.channelId))

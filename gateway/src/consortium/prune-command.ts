@@ -10,12 +10,12 @@ import { SqliteChannel } from "@tamga/ledger-core/ledger/sqlite-channel";
 import { SqliteSeals } from "@tamga/ledger-core/ledger/sqlite-seals";
 import { pruneBlocks, SqliteSnapshots } from "@tamga/ledger-core/ledger/sqlite-snapshots";
 import type { Command } from "commander";
-import type { GatewayConfig } from "../config.ts";
+import type { ConfigSource, GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
-import { sitePaths } from "../site/site.ts";
+import { pathsOf } from "../site/site.ts";
 import { parseHeight } from "./parse-height.ts";
 
-type Where = () => { readonly config?: string; readonly data?: string };
+type Where = () => ConfigSource;
 
 export function addLedgerPruneCommand(ledger: Command, where: Where): void {
   ledger
@@ -43,7 +43,7 @@ function prune(
   config: GatewayConfig,
   below: number,
 ): { readonly from: number; readonly below: number } {
-  const { ledger: path } = sitePaths(config.data_dir);
+  const { ledger: path } = pathsOf(config);
   if (!existsSync(path)) {
     const sentence = `${path} is not there: this node has no ledger to prune.`;
     throw new OperationalError("LEDGER_MISSING", sentence);

@@ -5,14 +5,14 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Command } from "commander";
 import { z } from "zod";
 import { askGateway } from "../ask-gateway.ts";
-import type { GatewayConfig } from "../config.ts";
+import type { ConfigSource, GatewayConfig } from "../config.ts";
 import { readGatewayConfig } from "../config.ts";
 import { describeReport } from "./describe-report.ts";
 import { readDoubt, readLedgerBook } from "./ledger-book.ts";
 import type { LedgerReport } from "./ledger-report.ts";
 import { ledgerReportSchema, reportStored } from "./ledger-report.ts";
 
-type Where = () => { readonly config?: string; readonly data?: string };
+type Where = () => ConfigSource;
 
 export function addLedgerStatusCommand(ledger: Command, where: Where): void {
   ledger
@@ -35,14 +35,26 @@ export async function readReport(config: GatewayConfig): Promise<LedgerReport> {
     const facts = { self: config.gateway, now: new SystemClock().now() };
     return reportStored(book, doubt === undefined ? facts : { ...facts, doubt });
   });
-  return { ...stored, running: asked.running };
+  return { ...stored, running: asked.running, halted: asked.stopped ?? stored.halted };
 }
 
-const answerSchema = z.object({ gateway: z.string(), consensus: z.unknown().optional() });
+const answerSchema = z.object({ gateway: z.string() });
+const channelsSchema = z.object({
+  channels: z.array(
+    z.object({
+      channel: z.string(),
+      consensus: z.unknown().optional(),
+      /** Why the channel is stopped, where it is. */
+      code: z.string().optional(),
+    }),
+  ),
+});
 
-async function askReport(
-  config: GatewayConfig,
-): Promise<{ readonly running: boolean; readonly report?: LedgerReport }> {
+async function askReport(config: GatewayConfig): Promise<{
+  readonly running: boolean;
+  readonly report?: LedgerReport;
+  readonly stopped?: string;
+}> {
   let answer: unknown;
   try {
     answer = await (await askGateway(config, "/status.json")).json();
@@ -54,8 +66,13 @@ async function askReport(
   const parsed = answerSchema.safeParse(answer);
   // Another site's gateway may have taken the port of one that is stopped.
   if (!parsed.success || parsed.data.gateway !== config.gateway) return { running: false };
-  if (parsed.data.consensus === undefined) return { running: true };
-  const report = ledgerReportSchema.safeParse(parsed.data.consensus);
+  const listed = channelsSchema.safeParse(answer);
+  const found = listed.data?.channels.find(({ channel }) => channel === config.channel);
+  // Configured since the gateway's start.
+  if (listed.success && found === undefined)
+    return { running: true, stopped: "CHANNEL_NOT_STARTED" };
+  if (found?.code !== undefined) return { running: true, stopped: found.code };
+  const report = ledgerReportSchema.safeParse(found?.consensus);
   if (report.success) return { running: true, report: report.data };
   throw new OperationalError(
     "GATEWAY_OTHER_VERSION",

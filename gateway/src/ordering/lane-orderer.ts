@@ -42,6 +42,8 @@ export type LaneOrdererOptions = {
   readonly sealed: (from: bigint, to: bigint) => void;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** What passes by itself, e.g. a full disk; `begins` says whether nobody has said it yet. */
+  readonly trouble?: { readonly begins: (code: string) => boolean; readonly ends: () => void };
   /** How long heads are gathered, and how long to wait after a refusal, in milliseconds. */
   readonly orderEveryMs: number;
   /** The same while so little comes that a head has few leaves. */
@@ -88,14 +90,17 @@ export class LaneOrderer {
 
   /** Tries again for as long as the disk is full or another process holds a database. */
   async #outlast<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    const { clock, logger, retryAfterMs } = this.#options;
+    const { clock, logger, retryAfterMs, trouble } = this.#options;
     for (;;) {
       try {
-        return await work();
+        const done = await work();
+        trouble?.ends();
+        return done;
       } catch (error) {
         const known = databaseError(error, "of the gateway");
         if (!(known instanceof OperationalError) || !passing.includes(known.code)) throw error;
-        if (this.#isNews(known.code))
+        const isNews = trouble?.begins(known.code) ?? true;
+        if (this.#isNews(known.code) && isNews)
           logger.error(
             { event: "ordering.waits", error: known },
             "nothing is final until this ends",

@@ -1,4 +1,4 @@
-/** Opens the channel of the site: its own, or the one that its consortium agreed on. */
+/** Opens a channel of the site: its own, or one that its consortium agreed on. */
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -7,57 +7,74 @@ import { utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import { lanParameters } from "@tamga/ledger-core/ledger/consensus-parameters";
 import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
-import { openSoloLedger } from "@tamga/ledger-core/ledger/open-solo-ledger";
+import type { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
+import { openSoloLedgerIn } from "@tamga/ledger-core/ledger/open-solo-ledger";
 import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
-import type { PeerNetwork } from "@tamga/ledger-core/peers/network";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
+import { isFirst } from "../channels.ts";
 import type { GatewayConfig } from "../config.ts";
-import { openConsortiumLedger } from "../consortium/consortium-ledger.ts";
+import { readChannelFile } from "../consortium/channel-file.ts";
 import type { SiteCa } from "../registry/site-ca.ts";
 import type { Site } from "./site.ts";
-import { sitePaths } from "./site.ts";
+import { pathsOf } from "./site.ts";
 
-/** The site's ledger, and what else has to be closed with it. */
-export type SiteLedger = {
-  readonly ledger: Ledger;
-  /** Absent with one validator, which has no peers. */
-  readonly peers?: PeerNetwork;
-  /** What can be looked at beside the ledger's own status; absent where another engine orders. */
-  readonly consensus?: Pick<ReplicatedLedger, "sight" | "governance">;
-  readonly close: () => Promise<void>;
-};
+/** A channel's ledger, and what can be looked at beside its own status. */
+export type SiteLedger = Ledger & Pick<ReplicatedLedger, "sight" | "governance">;
 
-/** Opens or creates the channel and keeps `trust.json` as the ledger says it. */
+/**
+ * Opens or creates the channel in the node and keeps its `trust.json` as the ledger says it.
+ *
+ * @throws OperationalError CHANNEL_FILE_MISSING, CHANNEL_FILE_INVALID, FILE_UNWRITABLE, and what `LedgerNode` throws.
+ */
 export async function openSiteLedger(
+  node: LedgerNode,
   config: GatewayConfig,
-  site: Site,
-  clock: Clock,
+  { site, clock }: { readonly site: Site; readonly clock: Clock },
 ): Promise<SiteLedger> {
-  const paths = sitePaths(config.data_dir);
-  const opened = existsSync(paths.channel)
-    ? await openConsortiumLedger(config, { site, clock, channelFile: paths.channel })
-    : await openOwnLedger(config, site, clock);
-  const trust = encodeTrustPolicy(opened.ledger.trustPolicy);
+  const paths = pathsOf(config);
+  // A further channel is never made by a mere start: its channel file may still be under way.
+  const isAgreed = existsSync(paths.channel) || !isFirst(config);
+  const ledger = isAgreed
+    ? await openConsortiumLedger(node, config, site)
+    : await openOwnLedger(node, config, { site, clock });
+  const trust = encodeTrustPolicy(ledger.trustPolicy);
   if (!existsSync(paths.trust) || readFileSync(paths.trust, "utf8") !== trust) {
     writeFileDurable(paths.trust, utf8(trust), 0o644);
   }
-  return opened;
+  return ledger;
+}
+
+/** Of several organisations: votes, database, and what the network brings. */
+async function openConsortiumLedger(
+  node: LedgerNode,
+  config: GatewayConfig,
+  site: Site,
+): Promise<SiteLedger> {
+  const { transaction } = readChannelFile(config);
+  return node.openLedger({
+    path: pathsOf(config).ledger,
+    validatorKey: site.validatorKey,
+    self: config.gateway,
+    parameters: { ...lanParameters, deltaMs: config.ledger.delta },
+    openChannel: async () => transaction,
+  });
 }
 
 /** One organisation, one validator, embedded in the gateway. */
-async function openOwnLedger(config: GatewayConfig, site: Site, clock: Clock): Promise<SiteLedger> {
+async function openOwnLedger(
+  node: LedgerNode,
+  config: GatewayConfig,
+  { site, clock }: { readonly site: Site; readonly clock: Clock },
+): Promise<SiteLedger> {
   const { organisation, consortium, channel } = config;
-  const paths = sitePaths(config.data_dir);
-  const ledger = await openSoloLedger({
-    path: paths.ledger,
-    votesPath: paths.votes,
-    crypto: nodeCrypto,
-    clock,
+  return openSoloLedgerIn(node, {
+    path: pathsOf(config).ledger,
     validatorKey: site.validatorKey,
     openChannel: async () => {
       const created = await createChannel(
@@ -77,7 +94,6 @@ async function openOwnLedger(config: GatewayConfig, site: Site, clock: Clock): P
       return created.transaction;
     },
   });
-  return { ledger, consensus: ledger, close: () => ledger.close() };
 }
 
 /** The CA's key as what opens channels and revokes devices. */

@@ -16,28 +16,36 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { ensureDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { ValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
+import { channelDir } from "../channels.ts";
 import type { GatewayConfig } from "../config.ts";
 import type { KeyedLaneSigner } from "../lane/lane-signer.ts";
 import { createLaneSigner } from "../lane/lane-signer.ts";
 import { SiteCa } from "../registry/site-ca.ts";
 
-/** Files of a gateway's data directory. */
-export function sitePaths(dataDir: string) {
+/** Files of a channel of this gateway, and of the gateway itself. */
+export function pathsOf(config: GatewayConfig): SitePaths {
+  return sitePaths(config.data_dir, channelDir(config));
+}
+
+export type SitePaths = ReturnType<typeof sitePaths>;
+
+/** Files of a gateway's data directory; a further channel has its own in a directory below. */
+export function sitePaths(dataDir: string, channelDir = dataDir) {
   return {
     ca: join(dataDir, "site-ca"),
     caCertificate: join(dataDir, "site-ca", "ca.crt"),
-    gatewayKey: join(dataDir, "gateway.key"),
-    gatewayCertificate: join(dataDir, "gateway.crt"),
-    tlsKey: join(dataDir, "tls.key"),
-    tlsCertificate: join(dataDir, "tls.crt"),
+    gatewayKey: join(channelDir, "gateway.key"),
+    gatewayCertificate: join(channelDir, "gateway.crt"),
+    tlsKey: join(channelDir, "tls.key"),
+    tlsCertificate: join(channelDir, "tls.crt"),
     peerKey: join(dataDir, "peer.key"),
     peerCertificate: join(dataDir, "peer.crt"),
-    validatorKey: join(dataDir, "validator.key"),
+    validatorKey: join(channelDir, "validator.key"),
     /** The channel-open transaction that the members agreed on; absent where the site made its own. */
-    channel: join(dataDir, "channel.tamga"),
-    trust: join(dataDir, "trust.json"),
-    lane: join(dataDir, "lane.db"),
-    ledger: join(dataDir, "ledger.db"),
+    channel: join(channelDir, "channel.tamga"),
+    trust: join(channelDir, "trust.json"),
+    lane: join(channelDir, "lane.db"),
+    ledger: join(channelDir, "ledger.db"),
     votes: join(dataDir, "votes.db"),
     registry: join(dataDir, "registry.db"),
     /** Where the running gateway says at which address its HTTP listens. */
@@ -69,8 +77,8 @@ const keyAlgorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
  * Throws OperationalError FILE_UNWRITABLE, DISK_FULL, SECRET_*, SITE_CA_MISSING, LEDGER_MISSING.
  */
 export async function openSite(config: GatewayConfig, at: UnixMillis): Promise<Site> {
-  const paths = sitePaths(config.data_dir);
-  ensureDir(config.data_dir, 0o700);
+  const paths = pathsOf(config);
+  ensureDir(channelDir(config), 0o700);
   requireWhole(paths);
   // A box without a clock's battery begins in 1970: what it made then would have expired for ever.
   const now = unixMillis(Math.max(at, earliestMs));
@@ -119,7 +127,7 @@ export async function openSite(config: GatewayConfig, at: UnixMillis): Promise<S
 
 /** The CA alone, for commands that run beside the gateway. Throws OperationalError SITE_NOT_STARTED. */
 export async function openCa(config: GatewayConfig, now: UnixMillis): Promise<SiteCa> {
-  const { ca, caCertificate } = sitePaths(config.data_dir);
+  const { ca, caCertificate } = pathsOf(config);
   if (!existsSync(caCertificate)) {
     const sentence = `${config.data_dir} has no CA yet: start the gateway once.`;
     throw new OperationalError("SITE_NOT_STARTED", sentence);
@@ -128,7 +136,7 @@ export async function openCa(config: GatewayConfig, now: UnixMillis): Promise<Si
 }
 
 /** What others depend on is made once: a second CA, or a second channel, would pass for the first. */
-function requireWhole(paths: ReturnType<typeof sitePaths>): void {
+export function requireWhole(paths: SitePaths): void {
   if (existsSync(paths.ledger) && !existsSync(paths.caCertificate)) {
     throw new OperationalError(
       "SITE_CA_MISSING",

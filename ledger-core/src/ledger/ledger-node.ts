@@ -41,7 +41,7 @@ export type LedgerNodeOptions = {
   /** Absent where every channel has one validator. */
   readonly network?: Pick<PeerNetwork, "send">;
   /** A channel stopped for good while nobody was waiting for it. Throws unless given. */
-  readonly stopped?: (error: unknown) => void;
+  readonly stopped?: (error: unknown, channel: Digest) => void;
   /** A channel has other members: its `governance` names them. */
   readonly membersChanged?: (channel: Digest) => void;
 };
@@ -125,10 +125,14 @@ export class LedgerNode {
     this.#ledgers.get(toHex(channel))?.shell.receive(peer, payload);
   }
 
-  /** Closes every ledger and the votes. */
+  /** Closes every ledger and the votes. @throws what the first ledger threw that could not be closed well. */
   async close(): Promise<void> {
-    for (const ledger of [...this.#ledgers.values()]) await ledger.close();
+    const closed = [];
+    // One that stopped on a broken database may not close, and the others' last seals are to be kept.
+    for (const ledger of [...this.#ledgers.values()])
+      closed.push(...(await Promise.allSettled([ledger.close()])));
     this.#votes.close();
+    for (const one of closed) if (one.status === "rejected") throw one.reason;
   }
 
   #begin(store: SqliteLedgerStore, genesis: ChannelGenesis, isNew: boolean): void {
@@ -165,7 +169,7 @@ export class LedgerNode {
         if (floor !== undefined)
           this.#votes.write([{ channel: id, writes: [{ type: "final", floor }] }]);
       },
-      stopped: stopped ?? throwLater,
+      stopped: (error) => (stopped ?? throwLater)(error, id),
       membersChanged: () => membersChanged?.(id),
     });
     this.#ledgers.set(key, ledger);

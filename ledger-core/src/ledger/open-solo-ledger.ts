@@ -24,15 +24,41 @@ export async function openSoloLedger(options: SoloLedgerOptions): Promise<SoloLe
   const { votesPath, crypto, clock } = options;
   const node = LedgerNode.open({ votesPath, crypto, clock });
   try {
-    return alone(await node.openLedger({ ...options, alone: true }), node);
+    const ledger = await openAlone(node, options);
+    return asSolo(ledger, () => node.close());
   } catch (error) {
     await node.close();
     throw error;
   }
 }
 
-/** The ledger, whose end is the node's. */
-function alone(ledger: ReplicatedLedger, node: LedgerNode): SoloLedger {
+/**
+ * The same in a node that has other channels too, and its votes with theirs; `close` closes this ledger alone.
+ *
+ * @throws OperationalError LEDGER_NOT_SOLO, and what `LedgerNode.openLedger` throws.
+ */
+export async function openSoloLedgerIn(
+  node: LedgerNode,
+  options: Omit<SoloLedgerOptions, "votesPath" | "crypto" | "clock">,
+): Promise<SoloLedger> {
+  const ledger = await openAlone(node, options);
+  return asSolo(ledger, () => ledger.close());
+}
+
+function openAlone(
+  node: LedgerNode,
+  {
+    path,
+    validatorKey,
+    parameters,
+    openChannel,
+  }: Omit<SoloLedgerOptions, "votesPath" | "crypto" | "clock">,
+): Promise<ReplicatedLedger> {
+  const given = parameters === undefined ? {} : { parameters };
+  return node.openLedger({ path, validatorKey, openChannel, ...given, alone: true });
+}
+
+function asSolo(ledger: ReplicatedLedger, close: () => Promise<void>): SoloLedger {
   return {
     channel: ledger.channel,
     trustPolicy: ledger.trustPolicy,
@@ -54,6 +80,6 @@ function alone(ledger: ReplicatedLedger, node: LedgerNode): SoloLedger {
     get governance() {
       return ledger.governance;
     },
-    close: () => node.close(),
+    close,
   };
 }

@@ -38,8 +38,8 @@ export type PeerJudgeOptions = {
   readonly consortium: Identifier;
   readonly members: () => readonly PeerMember[];
   readonly channels: () => readonly JudgedChannel[];
-  /** Whether an organisation took the key back. */
-  readonly isRevoked: (key: PublicKey) => boolean;
+  /** Whether an organisation took the key back, in this channel: what one channel says binds no other. */
+  readonly isRevoked: (key: PublicKey, channel: Digest) => boolean;
   readonly now: () => UnixMillis;
 };
 
@@ -69,7 +69,10 @@ export function createPeerJudge(options: PeerJudgeOptions): PeerJudge {
       const { leaf, organisation, validityNotes: notes } = chain.value;
       const name = nameInRole(leaf, "peer", consortium);
       if (name === undefined) return err({ code: "PEER_CERTIFICATE_ROLE" });
-      if (isRevoked(leaf.publicKey)) return err({ code: "PEER_CERTIFICATE_REVOKED" });
+      if (isRevoked(leaf.publicKey, id)) {
+        fault = { code: "PEER_CERTIFICATE_REVOKED" };
+        continue;
+      }
       const member = members().find((known) => known.name === name);
       if (member === undefined) return err({ code: "PEER_NOT_MEMBER" });
       if (member.organisation !== organisation) {
@@ -79,7 +82,8 @@ export function createPeerJudge(options: PeerJudgeOptions): PeerJudge {
       judged = { member, notes };
       if (member.channels.some((channel) => equal(channel, id))) spoken.push(id);
     }
-    if (judged !== undefined)
+    // Where what it speaks in took its key back, a CA that another channel also trusts does not let it in.
+    if (judged !== undefined && (spoken.length > 0 || fault === undefined))
       return ok({ member: { ...judged.member, channels: spoken }, notes: judged.notes });
     return err(fault ?? { code: "PEER_CERTIFICATE_UNTRUSTED", cause });
   };

@@ -1,5 +1,6 @@
 /** Carries streams from one link to another for peers that cannot reach each other: ciphertext, in fair shares. */
 
+import { toHex } from "../base/bytes.ts";
 import type { MonotonicMillis } from "../base/time.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import type { PeerCode } from "./code.ts";
@@ -45,8 +46,8 @@ export class RelaySwitch {
   join(from: Identifier, channel: RelayChannel, open: RelayOpen): PeerCode | undefined {
     const { isOn, members } = this.#options;
     if (!isOn) return "PEER_RELAY_OFF";
-    const isMember = members().some(({ name }) => name === open.target);
-    if (!isMember || open.target === from) return "PEER_RELAY_TARGET_UNKNOWN";
+    // Who shares no channel with the target is told what it would be told of a name that nobody has.
+    if (!shareChannel(members(), from, open.target)) return "PEER_RELAY_TARGET_UNKNOWN";
     const next = this.#next(from, open);
     if (typeof next === "string") return next;
     const back = this.#endInto(channel, () => next.peer);
@@ -93,4 +94,11 @@ export class RelaySwitch {
     };
     return end;
   }
+}
+
+function shareChannel(members: readonly PeerMember[], a: Identifier, b: Identifier): boolean {
+  const channelsOf = (node: Identifier) =>
+    members.find(({ name }) => name === node)?.channels.map(toHex) ?? [];
+  const ofB = new Set(channelsOf(b));
+  return a !== b && channelsOf(a).some((channel) => ofB.has(channel));
 }

@@ -74,7 +74,7 @@ export class ConsortiumTemplate {
       const files = dirs.map((gatewayDir) => join(gatewayDir, "member.json"));
       await Promise.all(dirs.map((one, at) => ledger(one, "join", "--out", files[at] ?? "")));
       await ledger(dirs[0] ?? "", "init", "--out", channel, "--member", ...files);
-      await Promise.all(dirs.map((one) => ledger(one, "join", "--channel", channel)));
+      await Promise.all(dirs.map((one) => ledger(one, "join", "--take", channel)));
       const devices: RigDevice[] = [];
       for (const [at, one] of dirs.entries()) {
         const device = await enrol(one, `box-${at + 1}`);

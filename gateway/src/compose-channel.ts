@@ -1,0 +1,251 @@
+/** One channel of the daemon, from its devices' lines to its receipts: nothing in it knows of another channel. */
+
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
+import { encodeCertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
+import { isOfChannel } from "./channels.ts";
+import type { Base, ChannelStores } from "./compose-base.ts";
+import { Delivery } from "./delivery/delivery.ts";
+import { AdmissionQueue } from "./ingest/admission-queue.ts";
+import { Ingest } from "./ingest/ingest.ts";
+import { MqttBroker } from "./ingest/mqtt-broker.ts";
+import { renewOverLine } from "./ingest/renew.ts";
+import type { VerifyPool } from "./ingest/verify-pool.ts";
+import { countAdmitted } from "./metrics.ts";
+import type { LaneOrdererOptions } from "./ordering/lane-orderer.ts";
+import { LaneOrderer } from "./ordering/lane-orderer.ts";
+import type { SiteFacts } from "./registry/enrolment.ts";
+import type { RegistryWatch } from "./registry/registry-watch.ts";
+
+/** What all channels of the daemon have in common. */
+export type SharedParts = { readonly pool: VerifyPool; readonly watch: RegistryWatch };
+
+/** Filled in as the broker comes up: parts that speak to devices exist before it. */
+type Line = { broker?: MqttBroker; mqttPort: number };
+
+type ChannelBase = Base & ChannelStores & { readonly line: Line };
+
+/** A running channel. Opens from the disk outwards, closes from the network inwards. */
+export class ChannelLine {
+  readonly stores: ChannelStores;
+  readonly broker: MqttBroker;
+  readonly orderer: LaneOrderer;
+  readonly #base: ChannelBase;
+  readonly #queue: AdmissionQueue;
+  readonly #ingest: Ingest;
+  readonly #failure = Promise.withResolvers<never>();
+
+  private constructor(
+    base: ChannelBase,
+    stores: ChannelStores,
+    parts: {
+      readonly broker: MqttBroker;
+      readonly orderer: LaneOrderer;
+      readonly queue: AdmissionQueue;
+      readonly ingest: Ingest;
+    },
+  ) {
+    this.#base = base;
+    this.stores = stores;
+    this.broker = parts.broker;
+    this.orderer = parts.orderer;
+    this.#queue = parts.queue;
+    this.#ingest = parts.ingest;
+    // Told before `run` listens, or after it has ended, it is still said there.
+    this.#failure.promise.catch(() => undefined);
+  }
+
+  static async open(
+    shared: Base,
+    stores: ChannelStores,
+    { pool, watch }: SharedParts,
+  ): Promise<ChannelLine> {
+    const base: ChannelBase = { ...shared, ...stores, line: { mqttPort: 0 } };
+    shared.metrics.begin(stores.config.channel);
+    const delivery = composeDelivery(base);
+    const orderer = composeOrderer(base, delivery);
+    const queue = composeQueue(base, { delivery, orderer });
+    const ingest = composeIngest(base, { delivery, queue, watch, pool });
+    const broker = await composeBroker(base, { delivery, ingest });
+    base.line.broker = broker;
+    return new ChannelLine(base, stores, { broker, orderer, queue, ingest });
+  }
+
+  get mqttPort(): number {
+    return this.#base.line.mqttPort;
+  }
+
+  /** Read at each request: the port is known once the broker listens. */
+  siteFacts(): SiteFacts {
+    return siteFacts(this.#base);
+  }
+
+  /** @throws OperationalError BROKER_PORT_TAKEN. */
+  async listen(): Promise<number> {
+    const { config, line } = this.#base;
+    line.mqttPort = await this.broker.listen(config.mqtt.host, config.mqtt.port);
+    return line.mqttPort;
+  }
+
+  /** Until the signal aborts, or the channel can go on no more. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.race([
+      this.orderer.run({ signal }),
+      this.#ingest.watch({ signal }),
+      this.#failure.promise,
+    ]);
+  }
+
+  /** Its ledger stopped for good. */
+  fail(error: unknown): void {
+    this.#failure.reject(error);
+  }
+
+  /** Takes nothing any more; what was acknowledged is in the lane. */
+  async close(): Promise<void> {
+    this.#ingest.close();
+    await this.broker.close();
+    this.#queue.flush();
+  }
+}
+
+function siteFacts({ config, ledger, line }: ChannelBase): SiteFacts {
+  const { channel, gateway, mqtt, certificates } = config;
+  return {
+    channel,
+    gateway,
+    uplink: mqtt.advertised.map((host) => `mqtts://${host}:${line.mqttPort}`),
+    trust: encodeTrustPolicy(ledger.trustPolicy),
+    certificateDays: certificates.device_days,
+  };
+}
+
+function composeDelivery(base: ChannelBase): Delivery {
+  const { config, clock, logger, metrics, site, ledger, lane, line } = base;
+  const { channel } = config;
+  return new Delivery({
+    lane,
+    gatewayChain: site.gatewayChain,
+    send: (device, kind, payload) => line.broker?.send(device, kind, payload) ?? false,
+    isOnline: (device) => line.broker?.isOnline(device) ?? false,
+    channelConsistency: (size1, size2) => ledger.consistency(size1, size2),
+    checkpointAhead: (device, checkpoint) => {
+      metrics.refused("CHANNEL_BEHIND_DEVICE");
+      logger.error(
+        { event: "channel.behind", channel, device, size: checkpoint.size.toString() },
+        "a device knows a newer checkpoint than this site: it was restored; run tamga-gateway restore",
+      );
+    },
+    clock,
+    provisionalWaitMs: config.ingest.provisional_wait,
+  });
+}
+
+function composeOrderer(base: ChannelBase, delivery: Delivery): LaneOrderer {
+  const { config, clock, logger, site, ledger, lane, trouble } = base;
+  const { channel } = config;
+  return new LaneOrderer({
+    crypto: nodeCrypto,
+    lane,
+    ledger,
+    registry: revocationsOf(base),
+    gateway: config.gateway,
+    gatewayChain: site.gatewayChain,
+    sealed: (from, to) => delivery.sealed(from, to),
+    clock,
+    logger: logger.child({ component: "orderer", channel }),
+    trouble: {
+      begins: (code) => trouble.begins(channel, code),
+      ends: () => trouble.ends(channel),
+    },
+    orderEveryMs: config.ledger.order_every,
+    orderEveryMsMax: config.ledger.order_every_max,
+    retryAfterMs: config.ledger.retry_after,
+  });
+}
+
+/** A revocation goes to the ledger of the device's channel, and to no other. */
+function revocationsOf({
+  config,
+  registry,
+  channels,
+  stopped,
+}: ChannelBase): LaneOrdererOptions["registry"] {
+  if (channels.length + stopped.length === 1) return registry;
+  const isOurs = (kid: Parameters<typeof registry.key>[0]) => {
+    const device = registry.key(kid)?.device;
+    return device !== undefined && isOfChannel(config, device);
+  };
+  return {
+    unorderedRevocations: () => registry.unorderedRevocations().filter(({ kid }) => isOurs(kid)),
+    markRevocationOrdered: (kid) => registry.markRevocationOrdered(kid),
+    reviveRevocations: (isHeld) => registry.reviveRevocations((kid) => !isOurs(kid) || isHeld(kid)),
+  };
+}
+
+function composeQueue(
+  base: ChannelBase,
+  { delivery, orderer }: { readonly delivery: Delivery; readonly orderer: LaneOrderer },
+): AdmissionQueue {
+  const { config, clock, lane, metrics } = base;
+  return new AdmissionQueue({
+    admit: (batch) => lane.admit(batch),
+    committed: (batch) => {
+      countAdmitted(metrics, config.channel, batch);
+      delivery.admitted(batch);
+      orderer.notify();
+    },
+    clock,
+    waitMs: config.ingest.commit_wait,
+  });
+}
+
+function composeIngest(
+  base: ChannelBase,
+  parts: SharedParts & { readonly delivery: Delivery; readonly queue: AdmissionQueue },
+): Ingest {
+  const { clock, metrics, ca, registry, line } = base;
+  const { delivery, queue, watch, pool } = parts;
+  return new Ingest({
+    pool,
+    admit: (admission) => queue.add(admission),
+    keysOf: (device) => watch.keysOf(device),
+    have: async (access, payload) => delivery.have(access.device, payload),
+    renew: async ({ device }, payload) => {
+      const request = { device, payload, now: clock.now() };
+      const renewed = await renewOverLine({ ca, registry }, siteFacts(base), request);
+      watch.forget();
+      if (!renewed.ok) metrics.refused(renewed.fault.code);
+      else line.broker?.send(device, "certificate", encodeCertificateMessage(renewed.value));
+    },
+    clock,
+  });
+}
+
+function composeBroker(
+  base: ChannelBase,
+  { delivery, ingest }: { readonly delivery: Delivery; readonly ingest: Ingest },
+): Promise<MqttBroker> {
+  const { config, clock, logger, metrics, site, registry } = base;
+  const { channel } = config;
+  return MqttBroker.create({
+    channel,
+    tls: site.tls,
+    certificate: (fingerprint) => {
+      const known = registry.tls(fingerprint);
+      if (known === undefined || isOfChannel(config, known.device)) return known;
+      metrics.refused("CLIENT_OTHER_CHANNEL");
+      return undefined;
+    },
+    deliver: (access, kind, payload) => ingest.deliver(access, kind, payload),
+    online: ({ device }) =>
+      logger.info({ event: "device.online", channel, device }, "device online"),
+    offline: (device) => {
+      delivery.offline(device);
+      logger.info({ event: "device.offline", channel, device }, "device offline");
+    },
+    refused: metrics.refused,
+    clock,
+    logger: logger.child({ component: "broker", channel }),
+  });
+}
