@@ -1,13 +1,15 @@
 /** What a node has found out about a statement before: its signature, and what it claims. */
 
+import type { Digest } from "../base/bytes.ts";
 import { equal } from "../base/bytes.ts";
 import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
+import { thumbprint } from "../wire/algorithm.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
 import type { LaneHeadClaims } from "../wire/gateway-claims.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import type { ParsedStatement, SignatureFault } from "../wire/statement.ts";
-import { verifyStatement } from "../wire/statement.ts";
+import { verifySignedBy } from "../wire/statement.ts";
 
 type Verdict = Result<ParsedStatement, SignatureFault>;
 
@@ -18,6 +20,7 @@ type Verdict = Result<ParsedStatement, SignatureFault>;
 export class StatementMemory {
   readonly #crypto: CryptoPort;
   readonly #verdicts = new WeakMap<ParsedStatement, { key: PublicKey; verdict: Verdict }>();
+  readonly #kids = new WeakMap<PublicKey, Digest>();
   readonly #heads = new WeakMap<ParsedStatement, Result<LaneHeadClaims, FieldFault>>();
 
   constructor(crypto: CryptoPort) {
@@ -27,7 +30,7 @@ export class StatementMemory {
   verify(statement: ParsedStatement, key: PublicKey): Verdict {
     const known = this.#verdicts.get(statement);
     if (known !== undefined && sameKey(known.key, key)) return known.verdict;
-    const verdict = verifyStatement(this.#crypto, statement, key);
+    const verdict = verifySignedBy(this.#crypto, statement, { key, kid: this.#kidOf(key) });
     this.#verdicts.set(statement, { key, verdict });
     return verdict;
   }
@@ -38,6 +41,14 @@ export class StatementMemory {
     const parsed = parseGatewayClaims("lane-head", statement.claims);
     this.#heads.set(statement, parsed);
     return parsed;
+  }
+
+  #kidOf(key: PublicKey): Digest {
+    const known = this.#kids.get(key);
+    if (known !== undefined) return known;
+    const kid = thumbprint((bytes) => this.#crypto.sha256(bytes), key);
+    this.#kids.set(key, kid);
+    return kid;
   }
 }
 

@@ -111,16 +111,19 @@ export function verifyStatement(
   statement: ParsedStatement,
   key: PublicKey,
 ): Result<ParsedStatement, SignatureFault> {
+  const kid = thumbprint((bytes) => crypto.sha256(bytes), key);
+  return verifySignedBy(crypto, statement, { key, kid });
+}
+
+/** The same where the key's thumbprint is known. */
+export function verifySignedBy(
+  crypto: CryptoPort,
+  statement: ParsedStatement,
+  { key, kid }: { readonly key: PublicKey; readonly kid: Digest },
+): Result<ParsedStatement, SignatureFault> {
   const { header, part } = statement;
-  if (
-    header.algorithm !== key.algorithm ||
-    !equal(
-      header.kid,
-      thumbprint((bytes) => crypto.sha256(bytes), key),
-    )
-  ) {
+  if (header.algorithm !== key.algorithm || !equal(header.kid, kid))
     return err({ code: "SIGNATURE_KEY_MISMATCH" });
-  }
   if (!crypto.verify(key, sigStructure(part), part.signature))
     return err({ code: "SIGNATURE_WRONG" });
   return ok(statement);
