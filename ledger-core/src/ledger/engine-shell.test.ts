@@ -110,6 +110,7 @@ class Channel {
           },
         };
       },
+      look: (work) => work(),
       commit: (commits) => {
         if (this.commitFails !== undefined) throw this.commitFails;
         log.push(`${label} commits ${commits.length}`);

@@ -98,10 +98,12 @@ export class EngineShell<State> implements TurnTaker {
     assert(this.#effects.length === 0, "a turn ends before the next begins");
     const engine = this.#engine;
     if (engine === undefined) return [];
-    for (const event of this.#gather()) this.#step(engine, event);
-    const { clock } = this.#options;
-    if (this.#wakeAt !== undefined && clock.monotonic() >= this.#wakeAt)
-      this.#step(engine, { type: "tick" });
+    const { clock, store } = this.#options;
+    store.look(() => {
+      for (const event of this.#gather()) this.#step(engine, event);
+      if (this.#wakeAt !== undefined && clock.monotonic() >= this.#wakeAt)
+        this.#step(engine, { type: "tick" });
+    });
     const writes: VoteStoreWrite[] = [];
     for (const effect of this.#effects)
       if (effect.type === "persist") writes.push(...effect.writes);

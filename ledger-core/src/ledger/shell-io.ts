@@ -33,6 +33,8 @@ export type SealedEffect = Extract<EngineEffect<never>, { readonly type: "sealed
 export interface ShellStore<State> {
   /** Builds the engine from what the disk holds. */
   recover(): ShellEngine<State>;
+  /** Gives what `work` does, which reads of the database one state: asked for together it costs a sixth. */
+  look<T>(work: () => T): T;
   /** All of it in one transaction: blocks, certificates, log, state, promises of seals. */
   commit(commits: readonly CommitEffect<State>[]): void;
   /** From the durable promise; undefined where there is none. */

@@ -152,6 +152,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     });
   }
 
+  look<T>(work: () => T): T {
+    return this.#guarded(() => this.#options.channel.db.transaction(work).deferred());
+  }
+
   commit(commits: readonly CommitEffect<LedgerState>[]): void {
     const { channel, clock } = this.#options;
     this.#write(() => {
