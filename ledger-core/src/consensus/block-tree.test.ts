@@ -56,6 +56,19 @@ function verdict(made: Made, ...parents: readonly Made[]): string | undefined {
   return tree.execute(node) === "executed" ? undefined : (node.invalid ?? "pending");
 }
 
+test("BlockTree knows what executed blocks that were voted for or certified would order", () => {
+  const tree = treeOf(first, second);
+  tree.add(blockOn(first, { view: 3, texts: ["note:loose"] }).block, { kept: false });
+  expect(tree.openIds).toEqual(new Set());
+  for (const made of [first, second]) {
+    const node = tree.get(made.digest);
+    expect(node !== undefined && tree.execute(node)).toBe("executed");
+  }
+  expect(tree.openIds).toEqual(new Set(["note:a", "note:b"]));
+  tree.advance(tipAt(first));
+  expect(tree.openIds).toEqual(new Set(["note:b"]));
+});
+
 describe("BlockTree executes", () => {
   test("a block with all its ancestors, and leaves the parents' states as they were", () => {
     const tree = treeOf(first, second, third);

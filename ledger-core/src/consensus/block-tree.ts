@@ -85,6 +85,14 @@ export class BlockTree<State> {
     return false;
   }
 
+  /** What kept blocks order, if they become final. */
+  get openIds(): ReadonlySet<string> {
+    const ids = new Set<string>();
+    for (const { kept, executed } of this.#blocks.values())
+      if (kept) for (const id of executed?.ids ?? []) ids.add(id);
+    return ids;
+  }
+
   /** Takes a block in; what is neither voted for nor certified makes room for what comes later. */
   add(
     block: Block,

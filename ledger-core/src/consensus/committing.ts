@@ -125,7 +125,7 @@ function finalized<State>(
 /**
  * What outlasts two blocks whose leaders knew of no further transaction is judged on the final state: first
  * all together, since each may only wait for the one before it, then alone what that did not take. What is
- * not valid alone either is refused for good.
+ * not valid alone either is refused for good. What the next block holds already is left to it.
  */
 function settleRefusals<State>(core: ReplicaCore<State>): void {
   const { pool, suspects, tree, ports, config } = core;
@@ -137,8 +137,9 @@ function settleRefusals<State>(core: ReplicaCore<State>): void {
   const earlier = new Set(suspects);
   suspects.clear();
   const outlasting: PendingTransaction[] = [];
+  const taken = tree.openIds;
   for (const transaction of pool.values())
-    if (earlier.has(transaction)) outlasting.push(transaction);
+    if (earlier.has(transaction) && !taken.has(transaction.id)) outlasting.push(transaction);
     else suspects.add(transaction);
   if (outlasting.length === 0) return;
   const together = judge(outlasting);
