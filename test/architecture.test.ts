@@ -13,13 +13,14 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   base: [],
   wire: ["base"],
   log: ["base"],
+  tpm: ["base"],
   consensus: ["base"],
   receipt: ["base", "wire", "log", "consensus"],
   daemon: ["base"],
   peers: ["base", "wire", "receipt", "daemon"],
   ledger: ["base", "wire", "log", "consensus", "receipt", "daemon", "peers"],
 };
-const pureRooms = new Set(["base", "wire", "log", "consensus", "receipt"]);
+const pureRooms = new Set(["base", "wire", "log", "tpm", "consensus", "receipt"]);
 const pureAgentFolders = ["agent/src/meter/", "agent/src/rfid/", "agent/src/bundle/"];
 const coreDependencies = /^(@noble\/(curves|hashes)\/|cborg$)/;
 const fileLinesMax = 500;
@@ -80,7 +81,9 @@ describe("the tree", () => {
     const wrong = shipped.filter(isPure).flatMap((file) =>
       file.imports
         .filter((name) => !name.startsWith(".") && !coreDependencies.test(name))
-        .filter((name) => !/^@tamga\/ledger-core\/(base|wire|log|consensus|receipt)\//.test(name))
+        .filter(
+          (name) => !/^@tamga\/ledger-core\/(base|wire|log|tpm|consensus|receipt)\//.test(name),
+        )
         .map((name) => `${file.path} → ${name}`),
     );
     expect(wrong).toEqual([]);

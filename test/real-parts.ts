@@ -9,6 +9,9 @@ const parts = {
   faketime: "faketime",
   nftables: "nft",
   iproute2: "ip",
+  swtpm: "swtpm",
+  "swtpm-tools": "swtpm_setup",
+  "tpm2-tools": "tpm2_quote",
 } as const;
 
 /**

@@ -17,6 +17,9 @@ const parts = [
   { debian: "faketime", present: () => found("faketime"), for: "a validator's clock that jumps" },
   { debian: "nftables", present: () => found("nft"), for: "packets that are lost, full disks" },
   { debian: "iproute2", present: () => found("ip"), for: "packets that are lost, full disks" },
+  { debian: "swtpm", present: () => found("swtpm"), for: "keys in a TPM" },
+  { debian: "swtpm-tools", present: () => found("swtpm_setup"), for: "a TPM's maker" },
+  { debian: "tpm2-tools", present: () => found("tpm2_quote"), for: "quotes of another maker" },
   {
     debian: "g++ make python3",
     present: () => isPkcs11Built(root),

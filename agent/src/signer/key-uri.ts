@@ -1,16 +1,27 @@
-/** Key URIs, the one line that names a private key: `pkcs11:` (RFC 7512) and `file:` (RFC 8089). */
+/** Key URIs, the one line that names a private key: `pkcs11:` (RFC 7512), `tpm:` and `file:` (RFC 8089). */
 
 import { concat, fromUtf8, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
+import type { TpmAddress } from "../tpm/socket-transport.ts";
 import { keyUriLengthMax } from "./limits.ts";
 
-export type KeyUri = FileKeyUri | Pkcs11KeyUri;
+export type KeyUri = FileKeyUri | Pkcs11KeyUri | TpmKeyUri;
 
 export interface FileKeyUri {
   readonly scheme: "file";
   /** Absolute. */
   readonly path: string;
+}
+
+/** `tpm:0x81020001`, optionally `?device=/dev/tpmrm0`, `?swtpm=/run/swtpm.sock` or `?swtpm=127.0.0.1:2321`. */
+export interface TpmKeyUri {
+  readonly scheme: "tpm";
+  /** Persistent handle of the owner's, 0x81000000 to 0x817fffff. */
+  readonly handle: number;
+  readonly at:
+    | { readonly kind: "device"; readonly path: string }
+    | { readonly kind: "swtpm"; readonly address: TpmAddress };
 }
 
 /** Every attribute that is given has to match; at least a token and a key are named. */
@@ -34,7 +45,6 @@ export interface Pkcs11KeyUri {
 export type KeyUriFault =
   | { readonly code: "KEY_URI_TOO_LONG"; readonly limit: number }
   | { readonly code: "KEY_URI_SCHEME_UNKNOWN" }
-  | { readonly code: "KEY_URI_UNSUPPORTED"; readonly scheme: string }
   | { readonly code: "KEY_URI_PIN_INLINE" }
   | { readonly code: "KEY_URI_MALFORMED"; readonly offset: number }
   | { readonly code: "KEY_URI_DUPLICATE_ATTRIBUTE"; readonly attribute: string }
@@ -65,7 +75,7 @@ export function parseKeyUri(text: string): Result<KeyUri, KeyUriFault> {
     case "pkcs11":
       return parsePkcs11(text, colon + 1);
     case "tpm":
-      return err({ code: "KEY_URI_UNSUPPORTED", scheme });
+      return parseTpm(text, colon + 1);
     default:
       return err({ code: "KEY_URI_SCHEME_UNKNOWN" });
   }
@@ -77,9 +87,7 @@ export function keyUriSentence(fault: KeyUriFault): string {
     case "KEY_URI_TOO_LONG":
       return `the key URI is longer than ${fault.limit} characters`;
     case "KEY_URI_SCHEME_UNKNOWN":
-      return "a key URI starts with pkcs11: or file:";
-    case "KEY_URI_UNSUPPORTED":
-      return `${fault.scheme}: keys are not supported yet; use pkcs11: or file:`;
+      return "a key URI starts with pkcs11:, tpm: or file:";
     case "KEY_URI_PIN_INLINE":
       return "the key URI holds a PIN (pin-value): put the PIN into a file and name the file with pin-source=file:/path";
     case "KEY_URI_MALFORMED":
@@ -210,6 +218,48 @@ function fromAttributes(path: Attributes, query: Attributes): Result<Pkcs11KeyUr
     modulePath,
     pinFile,
   });
+}
+
+/** Persistent objects of the owner (TPM 2.0 Library, Part 2, §7.4, and Part 1, §37.4). */
+const ownerHandles = { min: 0x8100_0000, max: 0x817f_ffff };
+const deviceDefault = "/dev/tpmrm0";
+
+function parseTpm(text: string, start: number): Result<TpmKeyUri, KeyUriFault> {
+  const [handleText = "", queryText, ...more] = text.slice(start).split("?");
+  const handle = /^0x[0-9a-f]{8}$/i.test(handleText) ? Number(handleText) : 0;
+  if (handle < ownerHandles.min || handle > ownerHandles.max || more.length > 0)
+    return err({ code: "KEY_URI_BAD_VALUE", attribute: "handle" });
+  const query = splitAttributes(queryText ?? "", {
+    separator: "&",
+    offset: start + handleText.length + 1,
+    characters: queryValue,
+    unknown: "refuse",
+    known: ["device", "swtpm"],
+  });
+  if (!query.ok) return query;
+  const [device, swtpm] = ["device", "swtpm"].map((name) => {
+    const value = query.value.get(name);
+    return value === undefined ? undefined : fromUtf8(value);
+  });
+  if (query.value.size > 1) return err({ code: "KEY_URI_BAD_VALUE", attribute: "swtpm" });
+  if (query.value.has("swtpm")) {
+    const address = tpmAddress(swtpm ?? "");
+    return address === undefined
+      ? err({ code: "KEY_URI_BAD_VALUE", attribute: "swtpm" })
+      : ok({ scheme: "tpm", handle, at: { kind: "swtpm", address } });
+  }
+  const path = query.value.has("device") ? filePath(device ?? "") : deviceDefault;
+  return path === undefined
+    ? err({ code: "KEY_URI_BAD_VALUE", attribute: "device" })
+    : ok({ scheme: "tpm", handle, at: { kind: "device", path } });
+}
+
+function tpmAddress(text: string): TpmAddress | undefined {
+  const path = filePath(text);
+  if (path !== undefined) return { path };
+  const [, host = "", digits = ""] = /^([A-Za-z0-9.-]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  return host !== "" && port > 0 && port < 65_536 ? { host, port } : undefined;
 }
 
 /** @returns the path of `file:/p`, `file:///p`, `file://localhost/p` or a bare `/p`. */

@@ -34,7 +34,7 @@ describe("openSigner", () => {
   });
 
   it.each([
-    ["tpm:0x81000001", "KEY_URI_UNSUPPORTED"],
+    ["tpm:0x81020001?device=/dev/no-tpm-here", "TPM_UNAVAILABLE"],
     ["pkcs11:token=t;object=o?module-path=/l.so&pin-value=1234", "KEY_URI_PIN_INLINE"],
     ["key.pem", "KEY_URI_SCHEME_UNKNOWN"],
   ])("refuses %s with %s", async (uri, code) => {

@@ -11,10 +11,11 @@ import type { Pkcs11Modules } from "./pkcs11-module.ts";
 import { processModules } from "./pkcs11-module.ts";
 import { openPkcs11Signer } from "./pkcs11-signer.ts";
 import type { Signer } from "./signer.ts";
+import { openTpmSigner } from "./tpm-signer.ts";
 
 /**
  * @param profile `production` refuses a `file:` key with KEY_FILE_IN_PRODUCTION, before the file
- *   is looked at or made.
+ *   is looked at or made, and an emulated TPM with KEY_EMULATED_IN_PRODUCTION.
  * @param create makes the key where there is none: enrolment does, a daemon's later starts do not.
  * @param algorithm of a new `file:` key; tokens get P-256.
  * Throws {@link OperationalError}: KEY_URI_…, KEY_…, PIN_…, which a person has to put right in
@@ -46,11 +47,15 @@ export async function openSigner({
   }
   const uri = parsed.value;
   if (uri.scheme === "pkcs11") return openPkcs11Signer({ modules, uri, create, clock, logger });
+  if (uri.scheme === "tpm") {
+    const isSoftwareAllowed = profile !== "production";
+    return openTpmSigner({ uri, create, isSoftwareAllowed, clock, logger });
+  }
   if (profile === "production") {
     throw new OperationalError(
       "KEY_FILE_IN_PRODUCTION",
       'a file: key can be copied by whoever reads the disk, so profile = "production" refuses it: ' +
-        "use a pkcs11: key",
+        "use a pkcs11: or a tpm: key",
       { details: { path: uri.path } },
     );
   }

@@ -3,7 +3,7 @@
 import type { KeyObject } from "node:crypto";
 import { randomBytes } from "node:crypto";
 import { assertNever, present } from "@tamga/ledger-core/base/assert";
-import { concat, fromHex } from "@tamga/ledger-core/base/bytes";
+import { concat, equal, fromHex } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -38,6 +38,11 @@ export function encodeSpki(key: PublicKey): Uint8Array {
     default:
       return assertNever(key);
   }
+}
+
+/** Whether both are the same key of the same kind. */
+export function samePublicKey(a: PublicKey, b: PublicKey): boolean {
+  return a.algorithm === b.algorithm && equal(encodeSpki(a), encodeSpki(b));
 }
 
 /**

@@ -11,7 +11,7 @@ export type SignerState = "ready" | "recovering" | "locked";
 export interface Signer {
   readonly algorithm: Algorithm;
   /** Shown wherever the key is: a `file` key is no hardware key. */
-  readonly keyKind: "pkcs11" | "file";
+  readonly keyKind: "pkcs11" | "tpm" | "file";
   publicKey(): PublicKey;
   /**
    * Signs the message, not a digest of it: hashing is the signer's part.
