@@ -5,6 +5,7 @@ import { present } from "@tamga/ledger-core/base/assert";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { databaseError } from "@tamga/ledger-core/daemon/sqlite";
 import { ensureDir, lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -76,7 +77,8 @@ export async function openStores(
   const opened: ChannelStores[] = [];
   const stopped: StoppedChannel[] = [];
   const failures: unknown[] = [];
-  const failed = ({ channel }: GatewayConfig, error: unknown) => {
+  const failed = ({ channel }: GatewayConfig, thrown: unknown) => {
+    const error = databaseError(thrown, `of the channel ${channel}`);
     if (isOnly || !isOfOneChannel(error)) throw error;
     failures.push(error);
     stopped.push(stoppedBy(channel, error));

@@ -1,6 +1,7 @@
 /** One channel of the daemon, from its devices' lines to its receipts: nothing in it knows of another channel. */
 
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { encodeCertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
 import { isOfChannel } from "./channels.ts";
@@ -94,6 +95,17 @@ export class ChannelLine {
       this.#ingest.watch({ signal }),
       this.#failure.promise,
     ]);
+  }
+
+  /** As the ledger does it. One that stops for good over it stops the channel with it. */
+  async submit(...args: Parameters<Ledger["submit"]>): ReturnType<Ledger["submit"]> {
+    const { ledger } = this.stores;
+    try {
+      return await ledger.submit(...args);
+    } catch (error) {
+      if (ledger.sight().hasStopped) this.fail(error);
+      throw error;
+    }
   }
 
   /** Its ledger stopped for good. */

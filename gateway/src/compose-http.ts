@@ -73,7 +73,12 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
         },
         clock,
       });
-      addTransactionRoute(server, { ledgerOf: (channel) => lines.get(channel)?.stores.ledger });
+      addTransactionRoute(server, {
+        ledgerOf: (channel) => {
+          const line = lines.get(channel);
+          return line && { submit: (transaction, options) => line.submit(transaction, options) };
+        },
+      });
       const logs = () =>
         running().flatMap(({ stores: { config: view, ledger, lane, site } }) =>
           servedLogs(nodeCrypto, { channel: view.channel, ledger, lane, kid: site.signer.kid }),

@@ -5,6 +5,7 @@ import { utf8 } from "@tamga/ledger-core/base/bytes";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import type { HttpServer } from "@tamga/ledger-core/daemon/metrics-server";
 import type { Service } from "@tamga/ledger-core/daemon/service";
+import { databaseError } from "@tamga/ledger-core/daemon/sqlite";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -135,8 +136,9 @@ class Gateway {
   async #runLine(channel: Identifier, line: ChannelLine, signal: AbortSignal): Promise<void> {
     try {
       await line.run(signal);
-    } catch (error) {
-      if (signal.aborted || this.#lines.size === 1 || !isOfOneChannel(error)) throw error;
+    } catch (thrown) {
+      const error = databaseError(thrown, `of the channel ${channel}`);
+      if (signal.aborted || this.#lines.size === 1 || !isOfOneChannel(error)) throw thrown;
       this.#lines.delete(channel);
       const stopped = stoppedBy(channel, error);
       this.#stopped.set(channel, stopped);
