@@ -86,6 +86,12 @@ export class Swtpm {
     return stdout;
   }
 
+  /** A tool that needs no TPM, while the only line to this one is in use. */
+  async toolAlone(name: string, ...args: readonly string[]): Promise<string> {
+    const { stdout } = await run(name, args, { cwd: this.work });
+    return stdout;
+  }
+
   /** Where tools leave their files. */
   get work(): string {
     const work = join(this.directory, "work");
