@@ -54,6 +54,7 @@ describe("gateway.example.toml", () => {
     ["ledger", "order_every_max", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
     ["ledger", "retry_after", '"10ms"', '"1h"', '"9ms"', '"3600001ms"'],
     ["ledger", "delta", '"10ms"', '"1m"', '"9ms"', '"60001ms"'],
+    ["ledger", "snapshot_every_blocks", "1", "1000000000", "0", "1000000001"],
     ["peers", "port", "0", "65535", "-1", "65536"],
     ["certificates", "device_days", "1", "3650", "0", "3651"],
   ];

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { duration, filePath, loadConfig } from "@tamga/ledger-core/daemon/config-file";
 import { logLevels } from "@tamga/ledger-core/daemon/logger";
+import { snapshotEveryBlocks } from "@tamga/ledger-core/ledger/limits";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { z } from "zod";
@@ -85,6 +86,7 @@ export function gatewaySchema(directory: string) {
         retry_after: duration({ min: "10ms", max: "1h" }).default(1_000),
         /** Δ of the consensus: a message's time between validators, with room to spare. */
         delta: duration({ min: "10ms", max: "1m" }).default(500),
+        snapshot_every_blocks: z.int().min(1).max(1_000_000_000).default(snapshotEveryBlocks),
       })
       .prefault({}),
     peers: z

@@ -9,6 +9,7 @@ import type { Block, Header } from "@tamga/ledger-core/consensus/block";
 import type { Certificate } from "@tamga/ledger-core/consensus/certificate";
 import type { EquivocationProof } from "@tamga/ledger-core/consensus/equivocation-proof";
 import type { Message, Propose, Status } from "@tamga/ledger-core/consensus/message";
+import { snapshotParts } from "@tamga/ledger-core/consensus/snapshot-message";
 import type {
   Ballot,
   BlockBallot,
@@ -172,4 +173,45 @@ export const messagesByType: { readonly [T in Message["type"]]: fc.Arbitrary<Mes
   }),
   transactions: fc.record({ type: fc.constant("transactions"), transactions }),
   equivocation: fc.record({ type: fc.constant("equivocation"), proof }),
+  pruned: fc.record({ type: fc.constant("pruned"), below: counter }),
+  "fetch-snapshot": fc.record({
+    type: fc.constant("fetch-snapshot"),
+    height: counter,
+    part: fc.constantFrom(...snapshotParts),
+    from: counter,
+  }),
+  snapshot: fc.record(
+    {
+      type: fc.constant("snapshot"),
+      block: anyBlock,
+      certificate: anyCertificate,
+      contentBytes: counter,
+      seal: fc.record({
+        epoch: counter,
+        height: counter,
+        size,
+        seals: listOf(fc.record({ validator: index, payload })),
+      }),
+    },
+    { requiredKeys: ["type", "block", "certificate", "contentBytes"] },
+  ),
+  "snapshot-boundaries": fc.record({
+    type: fc.constant("snapshot-boundaries"),
+    height: counter,
+    from: counter,
+    boundaries: listOf(fc.record({ block: anyBlock, certificate: anyCertificate }), 2),
+  }),
+  "snapshot-content": fc.record({
+    type: fc.constant("snapshot-content"),
+    height: counter,
+    from: counter,
+    bytes: fc.uint8Array({ maxLength: 80 }),
+  }),
+  "snapshot-entries": fc.record({
+    type: fc.constant("snapshot-entries"),
+    height: counter,
+    from: counter,
+    entries: transactions,
+    path: listOf(digest),
+  }),
 };

@@ -94,4 +94,33 @@ export const messageSamples: Readonly<Record<string, Message>> = {
   },
   transactions: { type: "transactions", transactions: [utf8("note:a"), utf8("note:b")] },
   equivocation: { type: "equivocation", proof },
+  pruned: { type: "pruned", below: 2 },
+  "fetch-snapshot": { type: "fetch-snapshot", height: 1, part: "entries", from: 2 },
+  "snapshot, unsealed": {
+    type: "snapshot",
+    block: firstBlock.block,
+    certificate: finalization,
+    contentBytes: 9,
+  },
+  "snapshot, sealed": {
+    type: "snapshot",
+    block: firstBlock.block,
+    certificate: finalization,
+    contentBytes: 9,
+    seal: { epoch: 0, height: 1, size: 3n, seals: [{ validator: 0, payload: utf8("seal of 0") }] },
+  },
+  "snapshot-boundaries": {
+    type: "snapshot-boundaries",
+    height: 9,
+    from: 0,
+    boundaries: [{ block: boundaryBlock.block, certificate: finalization }],
+  },
+  "snapshot-content": { type: "snapshot-content", height: 1, from: 4, bytes: utf8("state") },
+  "snapshot-entries": {
+    type: "snapshot-entries",
+    height: 1,
+    from: 1,
+    entries: [utf8("note:a"), utf8("note:b")],
+    path: [firstBlock.digest],
+  },
 };

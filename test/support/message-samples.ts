@@ -66,4 +66,20 @@ export const messageSamples: readonly Message[] = [
   { type: "transactions", transactions: [new Uint8Array(3)] },
   { type: "equivocation", proof },
   { type: "fetch-ancestors", height: 9 },
+  { type: "pruned", below: 9 },
+  { type: "fetch-snapshot", height: 9, part: "content", from: 7 },
+  {
+    ...{ type: "snapshot", block: blockSamples[1], certificate: notarization, contentBytes: 70 },
+    seal: { epoch: 0, height: 3, size: 7n, seals: [{ validator: 3, payload: new Uint8Array(1) }] },
+  },
+  { type: "snapshot", block: blockSamples[1], certificate: notarization, contentBytes: 70 },
+  {
+    ...{ type: "snapshot-boundaries", height: 9, from: 0 },
+    boundaries: [{ block: boundary, certificate: notarization }],
+  },
+  { type: "snapshot-content", height: 9, from: 0, bytes: new Uint8Array(3) },
+  {
+    ...{ type: "snapshot-entries", height: 9, from: 1, entries: [new Uint8Array(2)] },
+    path: [digest, boundaryDigest],
+  },
 ];

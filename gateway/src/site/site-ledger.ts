@@ -62,6 +62,7 @@ async function openConsortiumLedger(
     validatorKey: site.validatorKey,
     self: config.gateway,
     parameters: { ...lanParameters, deltaMs: config.ledger.delta },
+    snapshotEvery: config.ledger.snapshot_every_blocks,
     openChannel: async () => transaction,
   });
 }

@@ -19,6 +19,7 @@ import type {
   ReplicaPorts,
   StepResult,
 } from "./replica-io.ts";
+import { isSnapshotMessage } from "./snapshot-message.ts";
 import { ValidatorSet } from "./validator-set.ts";
 
 /** What a step leaves behind: effects in their order, and when the next tick is due. */
@@ -258,6 +259,6 @@ function epochOfMessage(message: Message): number | undefined {
     case "fetch-ancestors":
       return undefined;
     default:
-      return message.epoch;
+      return isSnapshotMessage(message) ? undefined : message.epoch;
   }
 }

@@ -52,3 +52,9 @@ export const nullifyWakesMax = 8;
 export const clockAheadMsMax = 600_000;
 /** Milliseconds of a view's patience at most, however often views failed. */
 export const patienceMsMax = 60_000;
+/** Boundaries, log entries and hashes of a path in one part of a snapshot; its bytes are an answer's. */
+export const boundariesPerPartMax = 16;
+export const entriesPerPartMax = 4_096;
+export const pathPerPartMax = 64;
+/** Bytes of a log entry: a statement. */
+export const partEntryBytesMax = 65_535;

@@ -22,6 +22,7 @@ import {
   votesPerStatusMax,
 } from "./limits.ts";
 import type { Message, Propose, Status } from "./message.ts";
+import { snapshotFields, snapshotReaders } from "./snapshot-codec.ts";
 import type { NullifyBallot } from "./vote.ts";
 
 /** Another version is refused by name, before anything in it is read. */
@@ -48,6 +49,12 @@ const types = {
   transactions: 12,
   equivocation: 13,
   "fetch-ancestors": 14,
+  pruned: 15,
+  "fetch-snapshot": 16,
+  snapshot: 17,
+  "snapshot-boundaries": 18,
+  "snapshot-content": 19,
+  "snapshot-entries": 20,
 } as const satisfies Record<Message["type"], number>;
 
 export function encodeMessage(message: Message): Uint8Array {
@@ -120,6 +127,8 @@ function fieldsOf(message: Message): CborValue {
       return [message.transactions];
     case "equivocation":
       return [encodeEquivocation(message.proof)];
+    default:
+      return snapshotFields(message);
   }
 }
 
@@ -195,6 +204,7 @@ const readers: { readonly [T in Message["type"]]: (fields: FieldReader) => Messa
     transactions: fields.byteStrings(0, blockTransactionsMax, transactionBytesMax),
   }),
   equivocation: (fields) => ({ type: "equivocation", proof: parseEquivocation(fields.nested(0)) }),
+  ...snapshotReaders,
 };
 
 function readPropose(fields: FieldReader): Propose {

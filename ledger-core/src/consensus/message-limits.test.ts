@@ -19,14 +19,19 @@ import { certificateBytesMax, encodeCertificate, parseCertificateBytes } from ".
 import type { Block } from "./block.ts";
 import { encodeHeader, parseHeader } from "./block.ts";
 import {
+  answerBytesMax,
   blockBytesMax,
   blocksPerAnswerMax,
   blockTransactionsMax,
+  boundariesPerPartMax,
+  entriesPerPartMax,
   equivocationsPerBlockMax,
   fetchItemsMax,
   headerBytesMax,
   messageBytesMax,
   nullificationsPerProposalMax,
+  partEntryBytesMax,
+  pathPerPartMax,
   sealPayloadBytesMax,
   transactionBytesMax,
   validatorsPerEpochMax,
@@ -46,6 +51,11 @@ const nullification = certificateOf(set, nullify(2));
 const question = new Uint8Array(8);
 const status = { type: "status", epoch: 0, view: 1, finalHeight: 0, sealedSize: 0n } as const;
 
+const noEntries = {
+  ...({ type: "snapshot-entries", height: 2, from: 1 } as const),
+  entries: [],
+  path: [],
+};
 const withBlock = (change: Partial<Block>): Message => ({
   type: "blocks",
   blocks: [{ ...firstBlock.block, ...change }],
@@ -129,6 +139,39 @@ const limits: readonly (readonly [string, number, (count: number) => Message])[]
       epoch: 0,
       size: 1n,
       seals: [{ validator: 0, payload: new Uint8Array(n) }],
+    }),
+  ],
+  [
+    "boundariesPerPartMax",
+    boundariesPerPartMax,
+    (n) => ({
+      type: "snapshot-boundaries",
+      height: 2,
+      from: 0,
+      boundaries: times(n, { block: firstBlock.block, certificate }),
+    }),
+  ],
+  [
+    "answerBytesMax of a snapshot's content",
+    answerBytesMax,
+    (n) => ({ type: "snapshot-content", height: 2, from: 0, bytes: new Uint8Array(n) }),
+  ],
+  [
+    "entriesPerPartMax",
+    entriesPerPartMax,
+    (n) => ({ ...noEntries, entries: times(n, Uint8Array.of(1)) }),
+  ],
+  ["partEntryBytesMax", partEntryBytesMax, (n) => ({ ...noEntries, entries: [new Uint8Array(n)] })],
+  ["pathPerPartMax", pathPerPartMax, (n) => ({ ...noEntries, path: times(n, digest) })],
+  [
+    "validatorsPerEpochMax of a snapshot's seal",
+    validatorsPerEpochMax,
+    (n) => ({
+      type: "snapshot",
+      block: firstBlock.block,
+      certificate,
+      contentBytes: 1,
+      seal: { epoch: 0, height: 1, size: 1n, seals: times(n, { validator: 0, payload: question }) },
     }),
   ],
   ["validatorsPerEpochMax of a certificate", validatorsPerEpochMax, signed],

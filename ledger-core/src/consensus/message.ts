@@ -4,6 +4,7 @@ import type { Digest } from "../base/bytes.ts";
 import type { Block } from "./block.ts";
 import type { Certificate } from "./certificate.ts";
 import type { EquivocationProof } from "./equivocation-proof.ts";
+import type { SnapshotMessage } from "./snapshot-message.ts";
 import type { View } from "./validator-set.ts";
 import type { NullifyBallot, SignedVote } from "./vote.ts";
 
@@ -107,4 +108,5 @@ export type Message =
   | Seal
   | Sealed
   | Transactions
-  | Equivocation;
+  | Equivocation
+  | SnapshotMessage;

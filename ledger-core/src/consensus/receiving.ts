@@ -70,6 +70,14 @@ export function receiveMessage<State>(
       else core.misbehaviour(from, verified.fault.code);
       return;
     }
+    case "pruned":
+    case "fetch-snapshot":
+    case "snapshot":
+    case "snapshot-boundaries":
+    case "snapshot-content":
+    case "snapshot-entries":
+      // The shell's: the engine starts anew from what it installs.
+      return;
     default:
       assertNever(message);
   }

@@ -96,7 +96,18 @@ class Channel {
   constructor(label: string, script: (event: EngineEvent) => readonly Effect[]) {
     this.label = label;
     this.id = digestOf(label);
+    const nothing = () => undefined;
     const store: ShellStore<State> = {
+      prunedBelow: 1,
+      snapshots: {
+        answer: nothing,
+        catchUp: () => {
+          throw new Error("nobody says that blocks are gone");
+        },
+        stage: nothing,
+        unstage: nothing,
+        install: nothing,
+      },
       recover: () => {
         this.engines++;
         return {

@@ -12,8 +12,11 @@ import type { PendingTransaction } from "../consensus/application.ts";
 import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
 import type { Message } from "../consensus/message.ts";
 import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
+import { earliest } from "../consensus/patience.ts";
 import type { ReplicaStatus } from "../consensus/replica.ts";
 import type { VoteFloor } from "../consensus/replica-io.ts";
+import type { SnapshotMessage } from "../consensus/snapshot-message.ts";
+import { isSnapshotMessage } from "../consensus/snapshot-message.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import type { PeerUrgency } from "../peers/network.ts";
 import { InboundQueue } from "./inbound-queue.ts";
@@ -26,6 +29,8 @@ import {
 } from "./limits.ts";
 import { MisbehaviourCounts } from "./misbehaviour-counts.ts";
 import type { CommitEffect, Delivery, EngineShellOptions, ShellEngine } from "./shell-io.ts";
+import type { VerifiedSnapshot } from "./snapshot-assembly.ts";
+import type { CatchUpEffect, SnapshotCatchUp } from "./snapshot-catch-up.ts";
 import type { TurnTaker } from "./turn-loop.ts";
 import type { VoteStoreWrite } from "./vote-store.ts";
 import { WakeTimer } from "./wake-timer.ts";
@@ -44,6 +49,9 @@ export class EngineShell<State> implements TurnTaker {
   #others: readonly Identifier[] = [];
   #events: EngineEvent[] = [];
   #submitted: PendingTransaction[] = [];
+  /** About snapshots, which the engine knows nothing of. */
+  #snapshotMessages: { readonly from: Identifier; readonly message: SnapshotMessage }[] = [];
+  #catchUp: SnapshotCatchUp | undefined;
   #effects: EngineEffect<State>[] = [];
   #wakeAt: MonotonicMillis | undefined;
   readonly #timer: WakeTimer;
@@ -127,7 +135,8 @@ export class EngineShell<State> implements TurnTaker {
     }
     this.#pauseMs = recoverPauseMsMin;
     for (const delivery of deliveries) this.#options.deliver(delivery);
-    this.#timer.set(this.#wakeAt);
+    this.#takeSnapshotMessages();
+    this.#timer.set(earliest(this.#wakeAt, this.#catchUp?.at));
     if (this.#events.length > 0 || this.#inbound.size > 0) this.#request();
   }
 
@@ -171,7 +180,8 @@ export class EngineShell<State> implements TurnTaker {
     this.#submitted = [];
     if (transactions.length > 0) events.push({ type: "submit", transactions });
     for (const { peer: from, item: message } of this.#inbound.take(eventsPerTurnMax))
-      events.push({ type: "message", from, message });
+      if (isSnapshotMessage(message)) this.#snapshotMessages.push({ from, message });
+      else events.push({ type: "message", from, message });
     return events;
   }
 
@@ -199,11 +209,13 @@ export class EngineShell<State> implements TurnTaker {
       case "serve-heights": {
         const answer = store.finalBlocks(effect.from);
         if (answer !== undefined) this.#send(effect.to, answer);
+        else this.#sayPruned(effect.to, effect.from);
         return undefined;
       }
       case "serve-ancestors": {
         const answer = store.ancestors(effect.height);
         if (answer !== undefined) this.#send(effect.to, answer);
+        else this.#sayPruned(effect.to, effect.height);
         return undefined;
       }
       case "sign-seal": {
@@ -228,6 +240,73 @@ export class EngineShell<State> implements TurnTaker {
     }
   }
 
+  /** Silence would leave the asker to wait for what never comes. */
+  #sayPruned(to: Identifier, height: number): void {
+    const { prunedBelow: below } = this.#options.store;
+    if (height < below) this.#send(to, { type: "pruned", below });
+  }
+
+  /** Answers who lacks what is gone here, and goes on with what is lacking here. */
+  #takeSnapshotMessages(): void {
+    const messages = this.#snapshotMessages;
+    this.#snapshotMessages = [];
+    const { clock, store } = this.#options;
+    for (const { from, message } of messages) {
+      if (message.type === "fetch-snapshot") {
+        const answer = store.snapshots.answer(message);
+        if (answer !== undefined) this.#send(from, answer);
+        continue;
+      }
+      this.#catchUp ??= store.snapshots.catchUp();
+      const now = clock.monotonic();
+      this.#followUp(
+        message.type === "pruned"
+          ? this.#catchUp.pruned(from, message, now)
+          : this.#catchUp.answer(from, message, now),
+      );
+    }
+    if (this.#catchUp?.at !== undefined) this.#followUp(this.#catchUp.tick(clock.monotonic()));
+  }
+
+  #followUp(effects: readonly CatchUpEffect[]): void {
+    const { snapshots } = this.#options.store;
+    for (const effect of effects)
+      switch (effect.type) {
+        case "send":
+          this.#send(effect.to, effect.message);
+          break;
+        case "stage":
+          snapshots.stage(effect);
+          break;
+        case "unstage":
+          snapshots.unstage();
+          break;
+        case "misbehaviour":
+          this.misbehaviour.count(effect.from, effect.code);
+          break;
+        case "install": {
+          const code = this.jump(effect.snapshot);
+          if (code !== undefined) this.misbehaviour.count(effect.from, code);
+          break;
+        }
+      }
+  }
+
+  /**
+   * Throws the engine away and starts one from a snapshot's block.
+   *
+   * @returns a code where something in the snapshot was passed over.
+   */
+  jump(snapshot: VerifiedSnapshot): string | undefined {
+    const { store, deliver } = this.#options;
+    this.#drop();
+    const code = store.snapshots.install(snapshot);
+    const engine = store.recover();
+    this.#start(engine);
+    deliver({ type: "jumped", validators: engine.validators });
+    return code;
+  }
+
   #send(to: Identifier | "all", message: Message): void {
     const payload = encodeMessage(message);
     const frame = { channel: this.channel, payload, urgency: urgencyOf(message) };
@@ -246,6 +325,8 @@ export class EngineShell<State> implements TurnTaker {
     this.#submitted = [];
     this.#effects = [];
     this.#inbound.clear();
+    this.#snapshotMessages = [];
+    this.#catchUp = undefined;
     this.#final = undefined;
     this.#wakeAt = undefined;
     this.#timer.set(undefined);
@@ -295,6 +376,10 @@ function urgencyOf(message: Message): PeerUrgency {
     case "blocks":
     case "final-blocks":
     case "transactions":
+    case "snapshot":
+    case "snapshot-boundaries":
+    case "snapshot-content":
+    case "snapshot-entries":
       return "bulk";
     default:
       return "vote";

@@ -16,7 +16,7 @@ import type { PeerNetwork } from "../peers/network.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import { lanParameters } from "./consensus-parameters.ts";
-import { verificationsKeptMax } from "./limits.ts";
+import { snapshotEveryBlocks, verificationsKeptMax } from "./limits.ts";
 import {
   createLog,
   judgeOwn,
@@ -58,6 +58,8 @@ export type OpenLedgerOptions = {
   /** Refuses a channel of several validators, of which none is reachable. */
   readonly alone?: boolean;
   readonly parameters?: ReplicaParameters;
+  /** Final blocks between two snapshots, for who will lack what is pruned; 10,000 unless given. */
+  readonly snapshotEvery?: number;
   /** Makes leaf 0, asked for only while the log is empty: see `createChannel`. */
   readonly openChannel: () => Promise<Transaction>;
 };
@@ -106,6 +108,7 @@ export class LedgerNode {
         key: options.validatorKey,
         parameters: options.parameters ?? lanParameters,
         follows: options.follows ?? false,
+        snapshotEvery: options.snapshotEvery ?? snapshotEveryBlocks,
       });
       this.#begin(store, genesis, opening !== undefined);
       if (opening !== undefined) createLog(database, genesis, opening);

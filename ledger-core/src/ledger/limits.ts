@@ -28,6 +28,17 @@ export const blockWaitMs = 2;
 export const contentBytesMax = 134_217_728;
 /** Snapshots of a channel's content that its database keeps: the newest, and one before it. */
 export const snapshotsKeptMax = 2;
+/** Final blocks between two snapshots that a node takes by itself, unless its configuration says otherwise. */
+export const snapshotEveryBlocks = 10_000;
+/** Bytes of a snapshot in one message: an answer's, so that it fits with what is around it. */
+export const snapshotPartBytesMax = 1_048_576;
+/** Peers that may be asked for a snapshot, and blames of them that are remembered. */
+export const snapshotPeersMax = 64;
+/** Questions to a peer that does not answer, and heads of one, before another is asked. */
+export const snapshotAttemptsMax = 4;
+/** Milliseconds in which a peer that lied is not asked again: doubled each time up to the most. */
+export const snapshotPauseMsMin = 60_000;
+export const snapshotPauseMsMax = 3_600_000;
 /** Transactions that a node has read and keeps, and bytes of them together: as its mempool holds. */
 export const transactionsKeptMax = 16_384;
 export const transactionBytesKeptMax = 67_108_864;

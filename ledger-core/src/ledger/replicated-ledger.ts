@@ -306,10 +306,29 @@ export class ReplicatedLedger implements Ledger {
       case "amnesia":
       case "equivocation":
         return;
+      case "jumped":
+        this.#jumped();
+        return;
       case "epoch-started":
         this.#parts.membersChanged();
         return;
     }
+  }
+
+  /** What was ordered meanwhile is in the log; what was not is handed over again. */
+  #jumped(): void {
+    const { database, store, membersChanged } = this.#parts;
+    for (const { id, statement } of [...this.#submissions.open()]) {
+      const index = database.indexOf(statementIdentity(database.crypto, statement));
+      if (index === undefined) this.#handOver(id);
+      else this.#submissions.ordered(id, index);
+    }
+    const { sealed } = store;
+    if (sealed !== undefined) {
+      this.#feed.push(sealed);
+      this.#submissions.sealed(sealed.size);
+    }
+    membersChanged();
   }
 
   #stop(error: unknown): void {

@@ -7,9 +7,12 @@ import type { EngineEffect, EngineEvent } from "../consensus/engine-io.ts";
 import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
 import type { Heard, ReplicaStatus } from "../consensus/replica.ts";
 import type { Moment, SealPoint } from "../consensus/replica-io.ts";
+import type { FetchSnapshot, SnapshotAnswer } from "../consensus/snapshot-message.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import type { Clock } from "../daemon/system-clock.ts";
 import type { PeerNetwork } from "../peers/network.ts";
+import type { VerifiedEntries, VerifiedSnapshot } from "./snapshot-assembly.ts";
+import type { SnapshotCatchUp } from "./snapshot-catch-up.ts";
 import type { TurnLoop } from "./turn-loop.ts";
 
 /** What the shell needs of `ChannelEngine`. */
@@ -44,6 +47,24 @@ export interface ShellStore<State> {
   finalBlocks(from: number): FinalBlocks | undefined;
   /** The final block of a height and those below it, the newest first. */
   ancestors(height: number): LooseBlocks | undefined;
+  /** Blocks below this height are gone; 1 where none are. */
+  readonly prunedBelow: number;
+  readonly snapshots: ShellSnapshots;
+}
+
+/** Snapshots as the shell gives them out and takes them in. */
+export interface ShellSnapshots {
+  answer(fetch: FetchSnapshot): SnapshotAnswer | undefined;
+  /** What has to be fetched, and from whom; nothing of it is on disk. */
+  catchUp(): SnapshotCatchUp;
+  stage(entries: VerifiedEntries): void;
+  unstage(): void;
+  /**
+   * One transaction, after which `recover` starts from the snapshot's block.
+   *
+   * @returns a code where something in it was passed over.
+   */
+  install(snapshot: VerifiedSnapshot): string | undefined;
 }
 
 /** Effects that whoever waits for the channel is told of, after all else was done. */
@@ -53,6 +74,8 @@ export type Delivery<State> =
       { readonly type: "commit" | "sealed" | "refused" | "amnesia" | "equivocation" }
     >
   | { readonly type: "epoch-started"; readonly validators: ValidatorSet }
+  /** The state is that of a snapshot now; blocks up to it were never delivered. */
+  | { readonly type: "jumped"; readonly validators: ValidatorSet }
   /** The disk refused: the engine was thrown away, and comes back after a pause. */
   | { readonly type: "paused"; readonly cause: string }
   | { readonly type: "recovered" }

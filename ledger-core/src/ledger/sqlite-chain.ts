@@ -75,8 +75,8 @@ export class SqliteChain {
    * @param certificate finalizes this very block; absent for an ancestor of one that is finalized.
    */
   append(block: Block, digest: Digest, certificate: Certificate | undefined): void {
-    const { header, transactions } = block;
-    const { height, epoch } = header;
+    const { header } = block;
+    const { height } = header;
     assert(this.#channel.db.inTransaction, "a block is one transaction");
     const last = this.#rows.last.get();
     assert(height === (last?.height ?? 0) + 1, "heights have no gaps");
@@ -89,12 +89,29 @@ export class SqliteChain {
     assert(header.logSize === BigInt(log.size), "the log has grown by the block");
     assert(equal(header.logRoot, log.root()), "the log has the root that was voted for");
     assert(finalizes(certificate, digest), "a certificate is of its block");
+    this.#put(block, digest, certificate);
+  }
+
+  /**
+   * Puts a final block where it belongs, without the one before it: of a snapshot, whose log and body stand
+   * already.
+   */
+  put(block: Block, certificate: Certificate): void {
+    assert(this.#channel.db.inTransaction, "a snapshot is one transaction");
+    const digest = headerDigest(this.#crypto, block.header);
+    assert(finalizes(certificate, digest), "a certificate is of its block");
+    this.#put(block, digest, certificate);
+  }
+
+  #put(block: Block, digest: Digest, certificate: Certificate | undefined): void {
+    const { header, transactions } = block;
+    const { height, epoch, logSize } = header;
     const whole = encodeBlock(block);
     this.#rows.put.run(
       height,
       epoch,
       digest,
-      log.size - transactions.length,
+      Number(logSize) - transactions.length,
       transactions.length,
       whole.length,
       encodeBlock({ ...block, transactions: [] }),
@@ -127,6 +144,16 @@ export class SqliteChain {
   block(height: number): Block | undefined {
     const row = this.#rows.at.get(height);
     return row === undefined ? undefined : this.#blockOf(row);
+  }
+
+  has(height: number): boolean {
+    return this.#rows.at.get(height) !== undefined;
+  }
+
+  /** What finalizes the block of this height itself, where that was the last of a commit. */
+  certificate(height: number): Certificate | undefined {
+    const bytes = this.#rows.at.get(height)?.certificate ?? undefined;
+    return bytes === undefined ? undefined : certificateOf(height, bytes);
   }
 
   /** Also of a boundary below the pruned height. */

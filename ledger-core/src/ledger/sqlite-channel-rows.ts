@@ -112,6 +112,7 @@ function stateRows(db: Database.Database) {
   const putLane = db.prepare<[string, string, Uint8Array, Uint8Array, bigint, Uint8Array, bigint]>(
     "INSERT OR REPLACE INTO channel_lane VALUES (?, ?, ?, ?, ?, ?, ?)",
   );
+  const clearLanes = db.prepare<[]>("DELETE FROM channel_lane");
   const moveLane = db.prepare<[bigint, Uint8Array, number, string]>(
     "UPDATE channel_lane SET size = ?, root = ?, idx = ? WHERE gateway = ?",
   );
@@ -143,6 +144,8 @@ function stateRows(db: Database.Database) {
       const { gateway, organisation, certificate, incarnation, head, index } = lane;
       putLane.run(gateway, organisation, certificate, incarnation, head.size, head.root, index);
     },
+    /** Before those of another state are put. */
+    clearLanes: () => void clearLanes.run(),
     moveLane(gateway: Identifier, to: { readonly head: TreeHead; readonly index: number }) {
       const { changes } = moveLane.run(to.head.size, to.head.root, to.index, gateway);
       assert(changes === 1, "the lane that grew is stored");

@@ -5,12 +5,14 @@ import { equal } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Identifier } from "../base/identifier.ts";
 import { OperationalError } from "../base/operational-error.ts";
+import type { Result } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { unixMillis } from "../base/time.ts";
 import { ChannelEngine } from "../consensus/channel-engine.ts";
 import type { EngineRecovered } from "../consensus/engine-io.ts";
 import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
 import type { FinalTip, ReplicaParameters, SealPoint, VoteFloor } from "../consensus/replica-io.ts";
+import type { SnapshotHead } from "../consensus/snapshot-message.ts";
 import type { ValidatorSet } from "../consensus/validator-set.ts";
 import { databaseError } from "../daemon/sqlite.ts";
 import type { Clock } from "../daemon/system-clock.ts";
@@ -21,11 +23,15 @@ import { PointSigner } from "./point-signer.ts";
 import { RememberedHistory } from "./remembered-history.ts";
 import type { TimedSeal } from "./seal-payload.ts";
 import { combineSeals, verifySealPayload } from "./seal-payload.ts";
-import type { CommitEffect, SealedEffect, ShellStore } from "./shell-io.ts";
+import type { CommitEffect, SealedEffect, ShellSnapshots, ShellStore } from "./shell-io.ts";
+import type { SnapshotFault, VerifiedSnapshot } from "./snapshot-assembly.ts";
+import { SnapshotAssembly } from "./snapshot-assembly.ts";
+import { SnapshotCatchUp } from "./snapshot-catch-up.ts";
 import { SqliteChain } from "./sqlite-chain.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
 import type { StoredSeal } from "./sqlite-seals.ts";
 import { SqliteSeals } from "./sqlite-seals.ts";
+import { SnapshotSink, SnapshotSource } from "./sqlite-snapshot-store.ts";
 import { pruneBlocks, SqliteSnapshots } from "./sqlite-snapshots.ts";
 import type { ValidatorKey } from "./validator-key.ts";
 import type { VoteStore } from "./vote-store.ts";
@@ -42,6 +48,8 @@ export type LedgerStoreOptions = {
   readonly parameters: ReplicaParameters;
   /** Votes for nothing, whatever its name and key. */
   readonly follows: boolean;
+  /** Final blocks between two snapshots; none is taken where there is one validator, whom nobody asks. */
+  readonly snapshotEvery: number;
 };
 
 export class SqliteLedgerStore implements ShellStore<LedgerState> {
@@ -52,6 +60,8 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   readonly #signer: PointSigner;
   readonly #seals: SqliteSeals;
   readonly #snapshots: SqliteSnapshots;
+  readonly #source: SnapshotSource;
+  readonly #sink: SnapshotSink;
   #state: LedgerState | undefined;
   #time: UnixMillis | undefined;
   #sealed: TimedSeal | undefined;
@@ -68,6 +78,13 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     this.#signer = new PointSigner({ db: channel.db, log: channel.log, crypto }, { key, origin });
     this.#seals = new SqliteSeals(channel.db);
     this.#snapshots = new SqliteSnapshots(channel.db);
+    const { chain } = this;
+    const parts = {
+      ...{ channel, chain, genesis, crypto },
+      ...{ seals: this.#seals, snapshots: this.#snapshots },
+    };
+    this.#source = new SnapshotSource(parts);
+    this.#sink = new SnapshotSink(parts);
     const stored = this.#seals.newest();
     if (stored !== undefined) this.#sealed = this.#combined(stored);
   }
@@ -160,6 +177,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     const { channel, clock } = this.#options;
     this.#write(() => {
       const now = clock.now();
+      const newest = commits.at(-1)?.blocks.at(-1);
       if (this.#unkept !== undefined) this.#seals.put(this.#unkept);
       for (const { blocks, certificate } of commits) {
         for (const [at, { block, digest, state, sealPoint }] of blocks.entries()) {
@@ -171,6 +189,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
           if (sealPoint !== undefined) this.#signer.promise(sealPoint, now);
         }
       }
+      if (newest !== undefined) this.#takeSnapshot(newest);
     });
     this.#unkept = undefined;
     const blocks = commits.flatMap((commit) => commit.blocks);
@@ -194,6 +213,14 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     else this.#write(() => this.#seals.put(sealed));
     // Sealed again by the next epoch: who has the first seal needs no epochs file for it.
     if (size > held) this.#sealed = this.#combined(sealed);
+  }
+
+  /** At an interval, of the last block of a commit: that one has a certificate of its own. */
+  #takeSnapshot({ block: { header }, state }: CommitEffect<LedgerState>["blocks"][number]): void {
+    const { genesis, snapshotEvery } = this.#options;
+    const isAlone = genesis.policy.validators.length === 1;
+    if (!isAlone && header.height - this.#snapshots.height >= snapshotEvery)
+      this.#snapshots.take(state.channel, header.height);
   }
 
   /** Keeps the content as the newest final block left it. */
@@ -225,6 +252,62 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
 
   ancestors(height: number): LooseBlocks | undefined {
     return this.#guarded(() => this.chain.ancestors(height));
+  }
+
+  get prunedBelow(): number {
+    return this.chain.prunedBelow;
+  }
+
+  get snapshots(): ShellSnapshots {
+    return {
+      answer: (fetch) => this.#guarded(() => this.#source.answer(fetch)),
+      catchUp: () => this.#catchUp(),
+      stage: (entries) => this.#write(() => this.#sink.stage(entries)),
+      unstage: () => this.#write(() => this.#sink.forget()),
+      install: (snapshot) => this.#install(snapshot),
+    };
+  }
+
+  /** As a peer's parts are put together. Nothing of it is on disk. */
+  assemble(head: SnapshotHead): Result<SnapshotAssembly, SnapshotFault> {
+    const { crypto, genesis } = this.#options;
+    const log = this.#guarded(() => this.#sink.range(head.block.header.logSize));
+    return SnapshotAssembly.begin({ crypto, genesis }, { head, log });
+  }
+
+  #catchUp(): SnapshotCatchUp {
+    const { crypto, genesis, parameters } = this.#options;
+    return new SnapshotCatchUp({
+      crypto,
+      genesis,
+      retryMs: snapshotPatience * parameters.deltaMs,
+      height: () => this.chain.height,
+      range: (upTo) => this.#guarded(() => this.#sink.range(upTo)),
+    });
+  }
+
+  #install(snapshot: VerifiedSnapshot): string | undefined {
+    const { votes, genesis, clock, parameters } = this.#options;
+    const channel = genesis.identity.id;
+    // Without a final block of its own, a validator that voted has lost its votes: it cannot tell. The flag is
+    // durable before there is a state to vote on.
+    if (this.chain.height === 0)
+      votes.write([{ channel, writes: [{ type: "amnesia", set: true }] }]);
+    let code: string | undefined;
+    this.#write(() => {
+      if (!this.#sink.install(snapshot)) code = "SNAPSHOT_SEAL_WRONG";
+      const { header } = snapshot.block;
+      const { epoch, height, logSize: size, logRoot: root } = header;
+      if (
+        header.seal ||
+        header.boundary !== undefined ||
+        height % parameters.sealEveryHeights === 0
+      )
+        this.#signer.promise({ epoch, height, size, root }, clock.now());
+    });
+    const stored = this.#seals.newest();
+    if (stored !== undefined) this.#sealed = this.#combined(stored);
+    return code;
   }
 
   /** The tip as the engine starts from it, its validators, and the floor that it allows. */
@@ -303,6 +386,9 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     }
   }
 }
+
+/** Δ that an answer with a part of a snapshot is waited for: it is a thousand times a vote. */
+const snapshotPatience = 10;
 
 /** No validator's key. */
 const nobody = new Uint8Array(32);

@@ -100,6 +100,12 @@ export class SqliteLog {
     return first;
   }
 
+  /** Its right edge, to go on from elsewhere: a copy. */
+  range(): CompactRange {
+    this.#settle();
+    return this.#range.copy();
+  }
+
   /** The root of the first `size` entries; of all where no size is given. */
   root(size?: number): Digest {
     this.#settle();

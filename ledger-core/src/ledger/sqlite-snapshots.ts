@@ -25,6 +25,8 @@ const schema = `
 export class SqliteSnapshots {
   readonly #put: Database.Statement<[number, Uint8Array]>;
   readonly #forget: Database.Statement<[number]>;
+  readonly #kept: Database.Statement<[], { readonly height: number; readonly bytes: number }>;
+  readonly #slice: Database.Statement<[number, number, number], Uint8Array>;
   readonly #newest: Database.Statement<
     [],
     { readonly height: number; readonly content: Uint8Array }
@@ -37,6 +39,14 @@ export class SqliteSnapshots {
       `DELETE FROM channel_snapshot
        WHERE height <= (SELECT height FROM channel_snapshot ORDER BY height DESC LIMIT 1 OFFSET ?)`,
     );
+    this.#kept = db.prepare(
+      "SELECT height, length(content) AS bytes FROM channel_snapshot ORDER BY height DESC",
+    );
+    this.#slice = db
+      .prepare<[number, number, number], Uint8Array>(
+        "SELECT substr(content, ? + 1, ?) FROM channel_snapshot WHERE height = ?",
+      )
+      .pluck();
     this.#newest = db.prepare(
       "SELECT height, content FROM channel_snapshot ORDER BY height DESC LIMIT 1",
     );
@@ -44,13 +54,29 @@ export class SqliteSnapshots {
 
   /** Of the newest; 0 where there is none. */
   get height(): number {
-    return this.#newest.get()?.height ?? 0;
+    return this.#kept.get()?.height ?? 0;
   }
 
   /** Keeps the state after the final block of this height; inside the caller's transaction. */
   take(state: ChannelState, height: number): void {
-    this.#put.run(height, encodeContent(state));
+    this.put(height, encodeContent(state));
+  }
+
+  /** The same of a content that was verified. */
+  put(height: number, content: Uint8Array): void {
+    this.#put.run(height, content);
     this.#forget.run(snapshotsKeptMax);
+  }
+
+  /** Heights and sizes, the newest first. */
+  kept(): readonly { readonly height: number; readonly bytes: number }[] {
+    return this.#kept.all();
+  }
+
+  /** Bytes of a content from an offset on; undefined where there is none, or nothing behind the offset. */
+  slice(height: number, from: number, bytesMax: number): Uint8Array | undefined {
+    const bytes = this.#slice.get(from, bytesMax, height);
+    return bytes === undefined || bytes.length === 0 ? undefined : plain(bytes);
   }
 
   newest(): { readonly height: number; readonly content: Uint8Array } | undefined {

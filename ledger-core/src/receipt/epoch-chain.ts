@@ -86,7 +86,7 @@ export type EpochFault =
   | { readonly code: "EPOCH_APPROVAL_WRONG"; readonly epoch: number; readonly index: number };
 
 /** Where the walk stands: what the next boundary has to follow on. */
-type Step = {
+export type EpochStep = {
   readonly epoch: Epoch;
   readonly set: ValidatorSet;
   /** Digest of the boundary that began the epoch; the channel's id in epoch 0. */
@@ -107,14 +107,7 @@ export function followEpochs(
   policy: TrustPolicy,
   boundaries: readonly BoundaryProof[],
 ): Result<EpochChain, EpochFault> {
-  const first = sealersOf(policy);
-  let step: Step = {
-    epoch: first,
-    set: new ValidatorSet(0, first.validators),
-    previous: policy.channelId,
-    height: 0,
-    time: 0,
-  };
+  let step = firstEpoch(policy);
   const epochs: Epoch[] = [];
   for (const proof of boundaries) {
     const next = followBoundary(crypto, policy, { step, proof });
@@ -126,11 +119,19 @@ export function followEpochs(
   return ok(mint<EpochChain>({ channelId: policy.channelId, epochs }));
 }
 
-function followBoundary(
+/** Where a walk begins: the validators that the policy names. */
+export function firstEpoch(policy: TrustPolicy): EpochStep {
+  const epoch = sealersOf(policy);
+  const set = new ValidatorSet(0, epoch.validators);
+  return { epoch, set, previous: policy.channelId, height: 0, time: 0 };
+}
+
+/** One boundary of {@link followEpochs}: the step that it leads to. Faults: EPOCH_*. */
+export function followBoundary(
   crypto: CryptoPort,
   policy: TrustPolicy,
-  { step, proof }: { readonly step: Step; readonly proof: BoundaryProof },
-): Result<Step, EpochFault> {
+  { step, proof }: { readonly step: EpochStep; readonly proof: BoundaryProof },
+): Result<EpochStep, EpochFault> {
   const { epoch } = step.set;
   const parsed = parseHeader(proof.header);
   if (!parsed.ok) return err({ code: "EPOCH_HEADER_MALFORMED", epoch, cause: parsed.fault });
@@ -153,7 +154,7 @@ function followBoundary(
 /** That the chain only grew, and that a quorum of the present set made this very block final. */
 function judgeFinality(
   crypto: CryptoPort,
-  { set, epoch: { from }, height, time }: Step,
+  { set, epoch: { from }, height, time }: EpochStep,
   boundary: {
     readonly header: Header;
     readonly digest: Digest;
@@ -213,14 +214,14 @@ function judgeApprovals(
 
 function nextStep(
   policy: TrustPolicy,
-  { set }: Step,
+  { set }: EpochStep,
   made: {
     readonly header: Header;
     readonly boundary: NextEpoch;
     readonly digest: Digest;
     readonly proof: BoundaryProof;
   },
-): Step {
+): EpochStep {
   const { header, boundary, digest, proof } = made;
   const { height, time, logSize: size } = header;
   const next = new ValidatorSet(set.epoch + 1, boundary.validators);

@@ -1,0 +1,123 @@
+/** Snapshots on their way between nodes: who lacks what all others have pruned begins from one, and votes. */
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { allSealed, LedgerConsortium } from "../../../test/support/ledger-consortium.ts";
+import type { TestGateway } from "../../../test/support/ledger-site.ts";
+import { soon } from "../../../test/support/soon.ts";
+import { present } from "../base/assert.ts";
+import { nodeCrypto } from "../daemon/node-crypto.ts";
+import { openDatabase } from "../daemon/sqlite.ts";
+import type { Transaction } from "../wire/transaction.ts";
+import type { Ledger } from "./ledger.ts";
+import { SqliteChannel } from "./sqlite-channel.ts";
+import { verifyDatabase } from "./sqlite-snapshots.ts";
+
+const { signal } = new AbortController();
+let directory: string;
+let consortium: LedgerConsortium;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "tamga-travel-"));
+  consortium = new LedgerConsortium(directory, 4);
+  for (const index of consortium.members.keys()) await consortium.open(index);
+  await allSealed(consortium.ledgerOf(0));
+});
+afterEach(async () => {
+  await consortium.closeAll();
+  rmSync(directory, { recursive: true });
+});
+
+async function order(ledger: Ledger, transaction: Transaction): Promise<bigint> {
+  const submitted = await ledger.submit(transaction, { signal });
+  if (!submitted.ok) throw new Error(submitted.fault.code);
+  return submitted.value.index;
+}
+async function openLanes(ledger: Ledger, ...labels: readonly string[]): Promise<TestGateway[]> {
+  const gateways = labels.map((label) => consortium.site.gateway(label));
+  for (const gateway of gateways) await order(ledger, gateway.open(ledger.channel.id));
+  return gateways;
+}
+function nextHead(ledger: Ledger, gateway: TestGateway): Transaction {
+  gateway.grow();
+  const last = present(ledger.lane(gateway.name), "open lane").head;
+  return gateway.head(ledger.revocations().head, last);
+}
+const isLevel = (index: number, size: number) =>
+  vi.waitFor(() => {
+    expect(consortium.ledgerOf(index).status()).toMatchObject({ size, sealedSize: size });
+  }, soon);
+const prune = (...indices: readonly number[]) => {
+  for (const index of indices) {
+    const ledger = consortium.ledgerOf(index);
+    ledger.prune(ledger.height);
+  }
+};
+const pathOf = (index: number, file: string) =>
+  join(present(consortium.members[index], "member").directory, file);
+const wipe = (index: number) => {
+  for (const file of ["ledger.db", "votes.db"])
+    for (const suffix of ["", "-wal", "-shm"])
+      rmSync(pathOf(index, file) + suffix, { force: true });
+};
+/** The whole database of a member that is closed holds. */
+const check = (index: number) => {
+  const db = openDatabase(pathOf(index, "ledger.db"));
+  try {
+    verifyDatabase(SqliteChannel.open(db, nodeCrypto), nodeCrypto);
+  } finally {
+    db.close();
+  }
+};
+const leavesOf = (ledger: Ledger) =>
+  Array.from({ length: ledger.status().size }, (_, at) => ledger.entry(BigInt(at)));
+
+describe("a node that lacks what the others have pruned", () => {
+  it("begins from a snapshot after its disk was replaced, and then the others need its votes", async () => {
+    const ledger = consortium.ledgerOf(0);
+    const [gateway] = await openLanes(ledger, "a", "b", "c");
+    for (const index of [0, 1, 2, 3]) await isLevel(index, 4);
+    await consortium.close(3);
+    wipe(3);
+    prune(0, 1, 2);
+    const back = await consortium.open(3);
+    await isLevel(3, 4);
+    expect(leavesOf(back)).toEqual(leavesOf(ledger));
+    expect(back.inclusion(1n, 4n)).toEqual(ledger.inclusion(1n, 4n));
+    await vi.waitFor(() => expect(back.consensus()).toMatchObject({ abstaining: false }), soon);
+    // It abstains in the view in which it may have voted before; the others leave that one without it.
+    await order(ledger, nextHead(ledger, present(gateway, "gateway")));
+    await isLevel(3, 5);
+    await consortium.close(2);
+    await order(ledger, nextHead(ledger, present(gateway, "gateway")));
+    await isLevel(3, 6);
+    await consortium.close(3);
+    check(3);
+    const again = await consortium.open(3);
+    expect(again.status()).toMatchObject({ size: 6 });
+    await order(again, nextHead(again, present(gateway, "gateway")));
+  });
+
+  it("jumps with its own votes and log after it was away, and settles who waited at it", async () => {
+    const ledger = consortium.ledgerOf(0);
+    const [gateway] = await openLanes(ledger, "a");
+    await isLevel(3, 2);
+    const mine = present(consortium.ledgerOf(3).entry(1n), "entry");
+    await consortium.close(3);
+    await order(ledger, nextHead(ledger, present(gateway, "gateway")));
+    await openLanes(ledger, "b", "c");
+    for (const index of [1, 2]) await isLevel(index, 5);
+    prune(0, 1, 2);
+    const back = await consortium.open(3);
+    const late = order(back, consortium.site.gateway("d").open(back.channel.id));
+    await isLevel(3, 6);
+    expect(await late).toBe(5n);
+    expect(back.entry(1n)).toEqual(mine);
+    expect(leavesOf(back)).toEqual(leavesOf(ledger));
+    expect(back.consensus()).toMatchObject({ abstaining: false });
+    await consortium.close(3);
+    check(3);
+  });
+});
