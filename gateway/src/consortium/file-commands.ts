@@ -11,6 +11,7 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Exported } from "@tamga/ledger-core/ledger/export-ledger";
 import { exportLedger, headOf, importLedger } from "@tamga/ledger-core/ledger/export-ledger";
 import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
+import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
 import type { SqliteChain } from "@tamga/ledger-core/ledger/sqlite-chain";
 import { loadValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { followEpochs } from "@tamga/ledger-core/receipt/epoch-chain";
@@ -76,7 +77,7 @@ export function exportTo(
         { details: { height: chain.height } },
       );
     }
-    return exportLedger(channel, to, { from: first });
+    return exportLedger(channel, to, height === undefined ? {} : { from: height });
   });
 }
 
@@ -116,20 +117,34 @@ async function importFrom(config: GatewayConfig, file: string): Promise<void> {
       said = reached;
       process.stderr.write(`block ${reached}\n`);
     });
-    const { size, sealedSize } = ledger.status();
-    process.stdout.write(
-      height === before
-        ? `nothing new: block ${height} was here already\n`
-        : `took blocks ${before + 1} to ${height}: each certificate, each header and, by execution, ` +
-            `each of the transactions\n`,
-    );
-    process.stdout.write(`the log has ${size} leaves, ${sealedSize} of them sealed\n`);
+    process.stdout.write(`${taken(ledger, { before, height }).join("\n")}\n`);
   } finally {
     await node.close();
     // Blocks without votes: either this validator is new, or it lost what it had signed.
     if (hasTaken && !hadVotes) doubtVotes(paths);
     lock.release();
   }
+}
+
+/** What an import did, for people. */
+function taken(
+  ledger: ReplicatedLedger,
+  { before, height }: { readonly before: number; readonly height: number },
+): string[] {
+  const { size, sealedSize } = ledger.status();
+  const lines: string[] = [];
+  let last = before;
+  if (ledger.prunedBelow > before + 1) {
+    last = ledger.prunedBelow;
+    lines.push(`began from the snapshot of block ${last}: epochs, certificate, state and log hold`);
+  }
+  if (height > last)
+    lines.push(
+      `took blocks ${last + 1} to ${height}: each certificate, each header and, by execution, each of ` +
+        "the transactions",
+    );
+  if (height === before) lines.push(`nothing new: block ${height} was here already`);
+  return [...lines, `the log has ${size} leaves, ${sealedSize} of them sealed`];
 }
 
 /** Blocks between two lines that say how far an import is. */

@@ -73,6 +73,13 @@ export function isSnapshotMessage<M extends { readonly type: string }>(
   return types.has(message.type);
 }
 
+/** Whether a message is a part of a snapshot. */
+export function isSnapshotAnswer<M extends { readonly type: string }>(
+  message: M,
+): message is Extract<M, { readonly type: SnapshotAnswer["type"] }> {
+  return isSnapshotMessage(message) && message.type.startsWith("snapshot");
+}
+
 const types: ReadonlySet<string> = new Set<SnapshotMessage["type"]>([
   "pruned",
   "fetch-snapshot",

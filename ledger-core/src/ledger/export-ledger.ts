@@ -5,6 +5,7 @@ import type { Digest } from "../base/bytes.ts";
 import { equal } from "../base/bytes.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
+import { isSnapshotAnswer } from "../consensus/snapshot-message.ts";
 import { encodeTransaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { ExportItem } from "./export-file.ts";
@@ -14,6 +15,8 @@ import type { AnswerLimits } from "./sqlite-chain.ts";
 import { SqliteChain } from "./sqlite-chain.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
 import { SqliteSeals } from "./sqlite-seals.ts";
+import { SnapshotSource } from "./sqlite-snapshot-store.ts";
+import { SqliteSnapshots } from "./sqlite-snapshots.ts";
 
 /** Heights of the blocks that were written; `to` is below `from` where there were none. */
 export type Exported = { readonly from: number; readonly to: number };
@@ -22,22 +25,31 @@ export type Exported = { readonly from: number; readonly to: number };
  * Writes the final blocks from a height on, with their certificates and the newest seal. The database may
  * be in use: what is written is as it was at one moment.
  *
+ * @param from the first block; without it the oldest that is here, and where earlier ones were pruned a
+ *   snapshot before it.
  * @throws OperationalError EXPORT_PRUNED (blocks from there on are gone), FILE_UNWRITABLE, DATABASE_*.
  */
 export function exportLedger(
   channel: SqliteChannel,
   path: string,
-  { from, limits }: { readonly from: number; readonly limits?: AnswerLimits },
+  { from: asked, limits }: { readonly from?: number; readonly limits?: AnswerLimits },
 ): Exported {
   const genesis = channel.genesis();
   const chain = new SqliteChain(channel, { crypto: channel.crypto, genesis }, limits);
-  const exported = { from, to: from - 1 };
   const seals = new SqliteSeals(channel.db);
-  channel.db.transaction(() => {
-    if (from < chain.prunedBelow) throw pruned(chain.prunedBelow);
-    writeExport(path, itemsOf({ channel, chain, genesis, seals }, exported));
+  return channel.db.transaction(() => {
+    const { prunedBelow } = chain;
+    const from = asked ?? prunedBelow;
+    if (from < prunedBelow) throw pruned(prunedBelow);
+    const exported = { from, to: from - 1 };
+    const parts = { channel, chain, genesis, seals };
+    const hasSnapshot = asked === undefined && prunedBelow > 1;
+    const snapshot = hasSnapshot
+      ? new SnapshotSource({ ...parts, snapshots: new SqliteSnapshots(channel.db) })
+      : undefined;
+    writeExport(path, itemsOf({ ...parts, snapshot }, exported));
+    return exported;
   })();
-  return exported;
 }
 
 function* itemsOf(
@@ -46,11 +58,13 @@ function* itemsOf(
     chain,
     genesis,
     seals,
+    snapshot,
   }: {
     readonly channel: SqliteChannel;
     readonly chain: SqliteChain;
     readonly genesis: ChannelGenesis;
     readonly seals: SqliteSeals;
+    readonly snapshot: SnapshotSource | undefined;
   },
   exported: { readonly from: number; to: number },
 ): Generator<ExportItem> {
@@ -58,6 +72,8 @@ function* itemsOf(
   yield { type: "header", channel: id, from: exported.from };
   const opening = channel.transaction(0);
   if (opening !== undefined) yield { type: "opening", transaction: encodeTransaction(opening) };
+  if (snapshot !== undefined)
+    for (const part of snapshot.parts()) yield { type: "message", payload: encodeMessage(part) };
   for (;;) {
     const answer = chain.finalBlocks(exported.to + 1);
     if (answer === undefined) break;
@@ -85,7 +101,8 @@ function* itemsOf(
 
 /**
  * Takes the blocks of a file as if a peer had sent them: the certificate, then the headers that lead to its
- * block, then the bodies by execution. What is there already is passed over.
+ * block, then the bodies by execution. What is there already is passed over. A snapshot in it is taken only
+ * where its blocks begin beyond the newest here.
  *
  * @param took is told the height after each step of the way.
  * @returns the height of the newest final block afterwards.
@@ -102,15 +119,27 @@ export async function importLedger(
   const requireAwaited = () => {
     if (ledger.height < awaited) throw refused(path, ledger, `block ${awaited}`);
   };
+  let from = 0;
   for (const item of readExport(path)) {
-    if (item.type === "header" && !equal(item.channel, ledger.channel.id))
-      throw otherChannel(path, ledger);
+    if (item.type === "header") {
+      if (!equal(item.channel, ledger.channel.id)) throw otherChannel(path, ledger);
+      from = item.from;
+    }
     if (item.type !== "message") continue;
     const message = parseMessage(item.payload);
     if (!message.ok) throw refused(path, ledger, message.fault.code);
     const { value } = message;
     if (value.type === "sealed" || value.type === "blocks") {
       await ledger.takeFromFile(item.payload);
+      continue;
+    }
+    if (isSnapshotAnswer(value)) {
+      if (value.type === "snapshot" && ledger.height + 1 < from)
+        awaited = value.block.header.height;
+      if (ledger.height >= awaited) continue;
+      const code = ledger.takeSnapshot(value);
+      if (code !== undefined) throw refused(path, ledger, `its snapshot (${code})`);
+      took(ledger.height);
       continue;
     }
     if (value.type !== "final-blocks") throw refused(path, ledger, value.type);

@@ -8,6 +8,7 @@ import { toHex } from "../base/bytes.ts";
 import { err, ok } from "../base/result.ts";
 import { transactionBytesMax } from "../consensus/limits.ts";
 import type { ReplicaStatus } from "../consensus/replica.ts";
+import type { SnapshotAnswer } from "../consensus/snapshot-message.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import type { TrustPolicy } from "../receipt/trust-policy.ts";
 import type { Identifier } from "../wire/identifier.ts";
@@ -28,6 +29,7 @@ import type { RevocationList } from "./revocation-tree.ts";
 import { RevocationTree } from "./revocation-tree.ts";
 import { SealFeed } from "./seal-feed.ts";
 import type { Delivery, EngineShellOptions } from "./shell-io.ts";
+import type { SnapshotAssembly } from "./snapshot-assembly.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
 import { statementIdentity } from "./sqlite-channel.ts";
 import type { SqliteLedgerStore } from "./sqlite-ledger-store.ts";
@@ -61,6 +63,8 @@ export class ReplicatedLedger implements Ledger {
   #gathering = false;
   #starting = false;
   #closed = false;
+  /** A snapshot that comes out of a file. */
+  #assembly: SnapshotAssembly | undefined;
   #pausedBy: string | undefined;
   #failure: { readonly error: unknown } | undefined;
 
@@ -207,6 +211,34 @@ export class ReplicatedLedger implements Ledger {
     this.shell.receive(peer, payload);
     this.#parts.loop.turn();
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Blocks below this height are not here; 1 where all are. */
+  get prunedBelow(): number {
+    return this.#parts.store.prunedBelow;
+  }
+
+  /**
+   * Takes the next part of a snapshot out of a file, the head first. With the last one the state is the
+   * snapshot's; parts that are here already are passed over.
+   *
+   * @returns a code where the part is refused: nothing of it is kept.
+   */
+  takeSnapshot(part: SnapshotAnswer): string | undefined {
+    const { snapshots } = this.#parts.store;
+    if (part.type === "snapshot") {
+      const begun = this.#parts.store.assemble(part);
+      this.#assembly = begun.ok ? begun.value : undefined;
+      return begun.ok ? undefined : begun.fault.code;
+    }
+    const taken = this.#assembly?.take(part);
+    if (taken?.ok === false && taken.fault.code !== "SNAPSHOT_PART_UNASKED")
+      return taken.fault.code;
+    if (taken?.ok === true) snapshots.stage(taken.value);
+    const snapshot = this.#assembly?.verified();
+    if (snapshot === undefined) return undefined;
+    this.#assembly = undefined;
+    return this.shell.jump(snapshot);
   }
 
   async close(): Promise<void> {

@@ -7,15 +7,21 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { allSealed, LedgerConsortium } from "../../../test/support/ledger-consortium.ts";
 import type { TestGateway } from "../../../test/support/ledger-site.ts";
 import { soon } from "../../../test/support/soon.ts";
+import { unwrap } from "../../../test/support/unwrap.ts";
 import { present } from "../base/assert.ts";
+import { encodeMessage, parseMessage } from "../consensus/message-codec.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { openDatabase } from "../daemon/sqlite.ts";
 import type { Transaction } from "../wire/transaction.ts";
+import type { ExportItem } from "./export-file.ts";
+import { readExport, writeExport } from "./export-file.ts";
+import { exportLedger, importLedger } from "./export-ledger.ts";
 import type { Ledger } from "./ledger.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
 import { verifyDatabase } from "./sqlite-snapshots.ts";
 
 const { signal } = new AbortController();
+const codeOf = (code: string) => expect.objectContaining({ code });
 let directory: string;
 let consortium: LedgerConsortium;
 
@@ -74,6 +80,81 @@ const check = (index: number) => {
 const leavesOf = (ledger: Ledger) =>
   Array.from({ length: ledger.status().size }, (_, at) => ledger.entry(BigInt(at)));
 
+describe("a file of a node that pruned", () => {
+  const stick = () => join(directory, "stick");
+  const exportOf = (index: number, from?: number) => {
+    const db = openDatabase(pathOf(index, "ledger.db"));
+    try {
+      const options = from === undefined ? {} : { from };
+      return exportLedger(SqliteChannel.open(db, nodeCrypto), stick(), options);
+    } finally {
+      db.close();
+    }
+  };
+  const openApart = async (index: number) => {
+    consortium.network.isLost = () => true;
+    return consortium.open(index);
+  };
+
+  it("brings a node that has nothing to its height, and one that has the blocks between no snapshot", async () => {
+    const ledger = consortium.ledgerOf(0);
+    await openLanes(ledger, "a", "b");
+    await consortium.close(3);
+    prune(0);
+    await openLanes(ledger, "c", "d");
+    const { height } = ledger;
+    expect(exportOf(0)).toEqual({ from: ledger.prunedBelow, to: height });
+    wipe(3);
+    const back = await openApart(3);
+    expect(await importLedger(back, stick())).toBe(height);
+    expect(back.status()).toMatchObject({ size: 5, sealedSize: 5 });
+    expect(back.prunedBelow).toBeGreaterThan(1);
+    expect(leavesOf(back)).toEqual(leavesOf(ledger));
+    expect(back.consensus()).toMatchObject({ abstaining: true });
+    expect(await importLedger(back, stick())).toBe(height);
+    await consortium.close(3);
+    check(3);
+    const whole = await importLedger(consortium.ledgerOf(1), stick());
+    expect(whole).toBe(consortium.ledgerOf(1).height);
+    expect(consortium.ledgerOf(1).prunedBelow).toBe(1);
+  });
+
+  it("is refused where a part of the snapshot is missing or was changed, and changes nothing", async () => {
+    const ledger = consortium.ledgerOf(0);
+    await openLanes(ledger, "a", "b");
+    await consortium.close(3);
+    prune(0);
+    await openLanes(ledger, "c");
+    exportOf(0);
+    const items = [...readExport(stick())];
+    wipe(3);
+    const back = await openApart(3);
+    const typeOf = (item: ExportItem) =>
+      item.type === "message" ? unwrap(parseMessage(item.payload)).type : item.type;
+    expect(items.map(typeOf).slice(0, 5)).toEqual([
+      ...["header", "opening", "snapshot", "snapshot-content", "snapshot-entries"],
+    ]);
+    for (const missing of ["snapshot", "snapshot-content", "snapshot-entries"]) {
+      writeExport(
+        stick(),
+        items.filter((item) => typeOf(item) !== missing),
+      );
+      await expect(importLedger(back, stick())).rejects.toThrow(codeOf("EXPORT_REFUSED"));
+    }
+    const forged = items.map((item): ExportItem => {
+      const message = item.type === "message" ? unwrap(parseMessage(item.payload)) : undefined;
+      if (message?.type !== "snapshot-content") return item;
+      const bytes = message.bytes.slice();
+      bytes[bytes.length - 1] = 0xff;
+      return { type: "message", payload: encodeMessage({ ...message, bytes }) };
+    });
+    writeExport(stick(), forged);
+    await expect(importLedger(back, stick())).rejects.toThrow(/SNAPSHOT_CONTENT_WRONG/);
+    expect(back.height).toBe(0);
+    expect(back.status()).toMatchObject({ size: 1 });
+  });
+});
+
 describe("a node that lacks what the others have pruned", () => {
   it("begins from a snapshot after its disk was replaced, and then the others need its votes", async () => {
     const ledger = consortium.ledgerOf(0);
@@ -87,16 +168,19 @@ describe("a node that lacks what the others have pruned", () => {
     expect(leavesOf(back)).toEqual(leavesOf(ledger));
     expect(back.inclusion(1n, 4n)).toEqual(ledger.inclusion(1n, 4n));
     await vi.waitFor(() => expect(back.consensus()).toMatchObject({ abstaining: false }), soon);
-    // It abstains in the view in which it may have voted before; the others leave that one without it.
-    await order(ledger, nextHead(ledger, present(gateway, "gateway")));
-    await isLevel(3, 5);
+    // It abstains in the views in which it may have voted before: the others leave those without it.
+    const head = () => order(ledger, nextHead(ledger, present(gateway, "gateway")));
+    const { view } = present(ledger.consensus(), "engine");
+    while (present(ledger.consensus(), "engine").finalView <= view + 1) await head();
+    const { size } = ledger.status();
+    await isLevel(3, size);
     await consortium.close(2);
-    await order(ledger, nextHead(ledger, present(gateway, "gateway")));
-    await isLevel(3, 6);
+    await head();
+    await isLevel(3, size + 1);
     await consortium.close(3);
     check(3);
     const again = await consortium.open(3);
-    expect(again.status()).toMatchObject({ size: 6 });
+    expect(again.status()).toMatchObject({ size: size + 1 });
     await order(again, nextHead(again, present(gateway, "gateway")));
   });
 

@@ -80,7 +80,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     this.#snapshots = new SqliteSnapshots(channel.db);
     const { chain } = this;
     const parts = {
-      ...{ channel, chain, genesis, crypto },
+      ...{ channel, chain, genesis },
       ...{ seals: this.#seals, snapshots: this.#snapshots },
     };
     this.#source = new SnapshotSource(parts);

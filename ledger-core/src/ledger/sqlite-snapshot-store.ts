@@ -5,12 +5,14 @@
 
 import { assert, present } from "../base/assert.ts";
 import { equal } from "../base/bytes.ts";
-import type { CryptoPort } from "../base/crypto-port.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { boundariesPerPartMax, entriesPerPartMax } from "../consensus/limits.ts";
 import type {
   FetchSnapshot,
   SnapshotAnswer,
+  SnapshotBoundaries,
+  SnapshotContent,
+  SnapshotEntries,
   SnapshotHead,
   SnapshotSeal,
 } from "../consensus/snapshot-message.ts";
@@ -34,7 +36,6 @@ type Parts = {
   readonly channel: SqliteChannel;
   readonly chain: SqliteChain;
   readonly genesis: ChannelGenesis;
-  readonly crypto: CryptoPort;
   readonly seals: SqliteSeals;
   readonly snapshots: SqliteSnapshots;
 };
@@ -59,6 +60,29 @@ export class SnapshotSource {
         return this.#content(height, from);
       case "entries":
         return this.#entries(height, from);
+    }
+  }
+
+  /** All of the newest in the order in which it is taken, for a file; leaf 0 whoever begins has already. */
+  *parts(): Generator<SnapshotAnswer> {
+    const head = this.head();
+    if (head === undefined) return;
+    yield head;
+    const { height, logSize } = head.block.header;
+    for (let epoch = 0; epoch < head.block.header.epoch; ) {
+      const part = this.#boundaries(height, epoch);
+      yield part;
+      epoch += part.boundaries.length;
+    }
+    for (let offset = 0; offset < head.contentBytes; ) {
+      const part = present(this.#content(height, offset), "bytes of a content");
+      yield part;
+      offset += part.bytes.length;
+    }
+    for (let leaf = 1; BigInt(leaf) < logSize; ) {
+      const part = present(this.#entries(height, leaf), "entries of a log");
+      yield part;
+      leaf += part.entries.length;
     }
   }
 
@@ -90,7 +114,7 @@ export class SnapshotSource {
     return { epoch, height, size, seals: stored.seals };
   }
 
-  #boundaries(height: number, from: number): SnapshotAnswer {
+  #boundaries(height: number, from: number): SnapshotBoundaries {
     const boundaries: { block: SnapshotHead["block"]; certificate: SnapshotHead["certificate"] }[] =
       [];
     let epoch = 0;
@@ -102,12 +126,12 @@ export class SnapshotSource {
     return { type: "snapshot-boundaries", height, from, boundaries };
   }
 
-  #content(height: number, from: number): SnapshotAnswer | undefined {
+  #content(height: number, from: number): SnapshotContent | undefined {
     const bytes = this.#parts.snapshots.slice(height, from, this.#bytesMax);
     return bytes === undefined ? undefined : { type: "snapshot-content", height, from, bytes };
   }
 
-  #entries(height: number, from: number): SnapshotAnswer | undefined {
+  #entries(height: number, from: number): SnapshotEntries | undefined {
     const { chain, channel } = this.#parts;
     const { log } = channel;
     const end = Number(present(chain.header(height), "the snapshot's block").logSize);
