@@ -242,6 +242,7 @@ function composeBroker(
   const { channel } = config;
   return MqttBroker.create({
     channel,
+    brokers: base.channels.length,
     tls: site.tls,
     certificate: (fingerprint) => {
       const known = registry.tls(fingerprint);

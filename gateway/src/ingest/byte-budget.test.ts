@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { bytesInFlightMax, bytesInFlightPerDeviceMax, packetBytesMax } from "../limits.ts";
-import { ByteBudget } from "./byte-budget.ts";
+import {
+  bytesInFlightMax,
+  bytesInFlightPerDeviceMax,
+  channelsMax,
+  packetBytesMax,
+} from "../limits.ts";
+import { ByteBudget, divided } from "./byte-budget.ts";
 
 describe("ByteBudget", () => {
   test("holds the total and each share to their limits", () => {
@@ -45,6 +50,23 @@ describe("ByteBudget", () => {
     expect(woken).toEqual(["c"]);
     budget.give("a", 80);
     expect(woken).toEqual(["c", "b"]);
+  });
+
+  test("is divided among channels, so that none takes what another needs, down to one device's share", () => {
+    const limits = { totalMax: bytesInFlightMax, shareMax: bytesInFlightPerDeviceMax };
+    expect(divided(limits, 1)).toEqual(limits);
+    expect(divided(limits, 2).totalMax).toBe(bytesInFlightMax / 2);
+    expect(divided(limits, channelsMax)).toEqual({
+      totalMax: bytesInFlightPerDeviceMax,
+      shareMax: bytesInFlightPerDeviceMax,
+    });
+    const [milk, power] = [
+      new ByteBudget(divided(limits, 64)),
+      new ByteBudget(divided(limits, 64)),
+    ];
+    expect(milk.take("cow-1", bytesInFlightPerDeviceMax)).toBe(true);
+    expect(milk.take("cow-2", 1)).toBe(false);
+    expect(power.take("meter-1", bytesInFlightPerDeviceMax)).toBe(true);
   });
 
   test("a device's share has room for several packets, and the gateway for many devices", () => {

@@ -2,6 +2,11 @@
 
 export type ByteBudgetLimits = { readonly totalMax: number; readonly shareMax: number };
 
+/** Of each of so many budgets that share one bound: never less than one holder's share. */
+export function divided({ totalMax, shareMax }: ByteBudgetLimits, count: number): ByteBudgetLimits {
+  return { totalMax: Math.max(shareMax, Math.floor(totalMax / count)), shareMax };
+}
+
 type Waiting = { readonly holder: string; readonly bytes: number; readonly wake: () => void };
 
 export class ByteBudget {

@@ -21,13 +21,15 @@ import {
   downlinkBytesPerDeviceMax,
   downlinkMsMax,
 } from "../limits.ts";
-import { ByteBudget } from "./byte-budget.ts";
+import { ByteBudget, divided } from "./byte-budget.ts";
 import type { ClientAccess, KnownCertificate } from "./client-access.ts";
 import { admitClient, admitPublish, admitSubscribe } from "./client-access.ts";
 import { TlsFront } from "./tls-front.ts";
 
 export type BrokerOptions = {
   readonly channel: Identifier;
+  /** Brokers of the process, which divide its memory between them; this one alone unless given. */
+  readonly brokers?: number;
   /** PEM. */
   readonly tls: { readonly key: string; readonly certificate: string; readonly ca: string };
   /** What the registry knows of the certificate with this SHA-256. */
@@ -63,10 +65,7 @@ export class MqttBroker {
   readonly #front: TlsFront;
   readonly #budget: ByteBudget;
   /** What the devices have not taken off their lines yet. */
-  readonly #unread = new ByteBudget({
-    totalMax: downlinkBytesMax,
-    shareMax: downlinkBytesPerDeviceMax,
-  });
+  readonly #unread: ByteBudget;
   readonly #lines = new WeakMap<Client, Line>();
   /** Everybody who was let in, subscribed or not. */
   readonly #admitted = new Set<Client>();
@@ -75,10 +74,13 @@ export class MqttBroker {
   private constructor(options: BrokerOptions, aedes: Aedes) {
     this.#options = options;
     this.#aedes = aedes;
-    this.#budget = new ByteBudget({
-      totalMax: bytesInFlightMax,
-      shareMax: bytesInFlightPerDeviceMax,
-    });
+    const { brokers = 1 } = options;
+    this.#budget = new ByteBudget(
+      divided({ totalMax: bytesInFlightMax, shareMax: bytesInFlightPerDeviceMax }, brokers),
+    );
+    this.#unread = new ByteBudget(
+      divided({ totalMax: downlinkBytesMax, shareMax: downlinkBytesPerDeviceMax }, brokers),
+    );
     this.#front = new TlsFront({
       ...options,
       budget: this.#budget,
