@@ -32,6 +32,8 @@ import { StatusReporter } from "./status-reporter.ts";
 import { StreamSource } from "./stream-source.ts";
 import { Downlink } from "./uplink/downlink.ts";
 import { GatewayChains } from "./uplink/gateway-chains.ts";
+import { KeptEpochs } from "./uplink/kept-epochs.ts";
+import { KnownEpochs } from "./uplink/known-epochs.ts";
 import { MqttUplink } from "./uplink/mqtt-uplink.ts";
 import { agentVersion } from "./version.ts";
 
@@ -98,9 +100,15 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
 
   const clockQuality = cachedClockQuality(clock, () => lookAtClock(config.clock_source));
   const chains = new GatewayChains(deviceFile(dataDir, "gatewayChains"));
+  const epochs = new KnownEpochs(nodeCrypto, identity.policy);
+  const keptEpochs = new KeptEpochs(deviceFile(dataDir, "epochs"));
+  const givenUp = keptEpochs.restore(epochs);
+  if (givenUp !== undefined)
+    logger.warn({ event: "epochs.given-up", code: givenUp }, "the epochs file does not verify");
   const downlink = new Downlink({
     crypto: nodeCrypto,
     policy: identity.policy,
+    epochs,
     device: identity.address.device,
     find: (incarnation, first) => outbox.find(incarnation, first),
     checkpoint: outbox.checkpoint(),
@@ -113,6 +121,8 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     outbox,
     downlink,
     chains,
+    epochs,
+    keptEpochs,
     clock,
     clockQuality,
     logger: logger.child({ component: "uplink" }),

@@ -64,12 +64,14 @@ export type StoresOptions = {
   readonly clock: Clock;
   /** One of several channels stopped for good while it ran. */
   readonly stopped: (channel: Identifier, error: unknown) => void;
+  /** Another epoch has begun in one of the channels. */
+  readonly membersChanged: () => void;
 };
 
 /** Opens the directory: its lock first, then what stands on what. One channel of several may fail alone. */
 export async function openStores(
   config: GatewayConfig,
-  { clock, stopped: stoppedLater }: StoresOptions,
+  { clock, stopped: stoppedLater, membersChanged }: StoresOptions,
 ): Promise<Stores> {
   const views = channelsOf(config);
   const isOnly = views.length === 1;
@@ -88,6 +90,7 @@ export async function openStores(
   for (const view of views) sites.push({ config: view, site: await openSite(view, clock.now()) });
   const node = await SiteNode.open(config, sites, {
     clock,
+    membersChanged,
     ...(isOnly ? {} : { stopped: stoppedLater }),
   });
   for (const one of sites)

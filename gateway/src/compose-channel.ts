@@ -34,6 +34,7 @@ export class ChannelLine {
   readonly #base: ChannelBase;
   readonly #queue: AdmissionQueue;
   readonly #ingest: Ingest;
+  readonly #delivery: Delivery;
   readonly #failure = Promise.withResolvers<never>();
 
   private constructor(
@@ -44,6 +45,7 @@ export class ChannelLine {
       readonly orderer: LaneOrderer;
       readonly queue: AdmissionQueue;
       readonly ingest: Ingest;
+      readonly delivery: Delivery;
     },
   ) {
     this.#base = base;
@@ -52,6 +54,7 @@ export class ChannelLine {
     this.orderer = parts.orderer;
     this.#queue = parts.queue;
     this.#ingest = parts.ingest;
+    this.#delivery = parts.delivery;
     // Told before `run` listens, or after it has ended, it is still said there.
     this.#failure.promise.catch(() => undefined);
   }
@@ -69,7 +72,7 @@ export class ChannelLine {
     const ingest = composeIngest(base, { delivery, queue, watch, pool });
     const broker = await composeBroker(base, { delivery, ingest });
     base.line.broker = broker;
-    return new ChannelLine(base, stores, { broker, orderer, queue, ingest });
+    return new ChannelLine(base, stores, { broker, orderer, queue, ingest, delivery });
   }
 
   get mqttPort(): number {
@@ -108,6 +111,11 @@ export class ChannelLine {
     }
   }
 
+  /** The validators changed, here or in another channel. */
+  membersChanged(): void {
+    this.#delivery.membersChanged();
+  }
+
   /** Its ledger stopped for good. */
   fail(error: unknown): void {
     this.#failure.reject(error);
@@ -140,6 +148,7 @@ function composeDelivery(base: ChannelBase): Delivery {
     gatewayChain: site.gatewayChain,
     send: (device, kind, payload) => line.broker?.send(device, kind, payload) ?? false,
     isOnline: (device) => line.broker?.isOnline(device) ?? false,
+    boundaries: () => ledger.boundaries(),
     channelConsistency: (size1, size2) => ledger.consistency(size1, size2),
     checkpointAhead: (device, checkpoint) => {
       metrics.refused("CHANNEL_BEHIND_DEVICE");
@@ -251,8 +260,10 @@ function composeBroker(
       return undefined;
     },
     deliver: (access, kind, payload) => ingest.deliver(access, kind, payload),
-    online: ({ device }) =>
-      logger.info({ event: "device.online", channel, device }, "device online"),
+    online: ({ device }) => {
+      delivery.online(device);
+      logger.info({ event: "device.online", channel, device }, "device online");
+    },
     offline: (device) => {
       delivery.offline(device);
       logger.info({ event: "device.offline", channel, device }, "device offline");

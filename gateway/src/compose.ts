@@ -83,6 +83,9 @@ class Gateway {
     const stores = await openStores(config, {
       clock,
       stopped: (channel, error) => lines.get(channel)?.fail(error),
+      membersChanged: () => {
+        for (const line of lines.values()) line.membersChanged();
+      },
     });
     const metrics = createMetrics();
     const trouble = new SharedTrouble<Identifier>();

@@ -8,6 +8,9 @@ import { join } from "node:path";
 import { composeGateway } from "@tamga/gateway/compose";
 import { readGatewayConfig } from "@tamga/gateway/config";
 import { addLedgerCommand } from "@tamga/gateway/consortium/ledger-command";
+import { addDevicesCommand } from "@tamga/gateway/devices-command";
+import { readAddress } from "@tamga/gateway/site/address";
+import { sitePaths } from "@tamga/gateway/site/site";
 import { present } from "@tamga/ledger-core/base/assert";
 import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import { silentLogger } from "@tamga/ledger-core/daemon/logger";
@@ -122,7 +125,23 @@ export class GatewayConsortium {
   }
 
   /** Runs `tamga-gateway ledger …` on a node's directory; what it wrote. */
-  async run(name: string, ...args: string[]): Promise<{ out: string; err: string }> {
+  run(name: string, ...args: string[]): Promise<{ out: string; err: string }> {
+    return this.#command(name, ["ledger", ...args]);
+  }
+
+  /** Runs `tamga-gateway devices …` on a node's directory. */
+  devices(name: string, ...args: string[]): Promise<{ out: string; err: string }> {
+    return this.#command(name, ["devices", ...args]);
+  }
+
+  /** Where a running gateway listens. */
+  addressOf(name: string): { readonly http: string; readonly mqttPort: number } {
+    const { address } = sitePaths(this.directoryOf(name));
+    const { http, mqttPort } = present(readAddress(address), "address of a running gateway");
+    return { http, mqttPort: present(mqttPort, "port of its channel") };
+  }
+
+  async #command(name: string, args: readonly string[]): Promise<{ out: string; err: string }> {
     const said = { out: "", err: "" };
     const spies = [
       vi.spyOn(process.stdout, "write").mockImplementation((text) => {
@@ -136,8 +155,10 @@ export class GatewayConsortium {
     ];
     try {
       const program = new Command().exitOverride();
-      addLedgerCommand(program, () => ({ data: this.directoryOf(name) }));
-      await program.parseAsync(["ledger", ...args], { from: "user" });
+      const where = () => ({ data: this.directoryOf(name) });
+      addLedgerCommand(program, where);
+      addDevicesCommand(program, where);
+      await program.parseAsync(args, { from: "user" });
     } finally {
       for (const spy of spies) spy.mockRestore();
     }

@@ -20,6 +20,8 @@ import { SqliteOutbox } from "../../agent/src/outbox/sqlite-outbox.ts";
 import { openFileSigner } from "../../agent/src/signer/file-signer.ts";
 import { Downlink } from "../../agent/src/uplink/downlink.ts";
 import { GatewayChains } from "../../agent/src/uplink/gateway-chains.ts";
+import { KeptEpochs } from "../../agent/src/uplink/kept-epochs.ts";
+import { KnownEpochs } from "../../agent/src/uplink/known-epochs.ts";
 import { MqttUplink } from "../../agent/src/uplink/mqtt-uplink.ts";
 import type { EnrolledDevice } from "./enrolled-device.ts";
 import type { SyntheticChannel } from "./synthetic-channel.ts";
@@ -65,9 +67,13 @@ export async function startUplink(
     },
   });
   const events: AgentEvent[] = [];
+  const epochs = new KnownEpochs(nodeCrypto, identity.policy);
+  const keptEpochs = new KeptEpochs(join(dataDir, "epochs.tamga"));
+  keptEpochs.restore(epochs);
   const downlink = new Downlink({
     crypto: nodeCrypto,
     policy: identity.policy,
+    epochs,
     device: identity.address.device,
     find: (incarnation, first) => outbox.find(incarnation, first),
     checkpoint: outbox.checkpoint(),
@@ -80,6 +86,8 @@ export async function startUplink(
     outbox,
     downlink,
     chains: new GatewayChains(join(dataDir, "gateway-chains.json")),
+    epochs,
+    keptEpochs,
     clock,
     clockQuality: () => options.quality ?? "ntp",
     logger: silentLogger,
@@ -146,11 +154,21 @@ export function positionOf(statement: Uint8Array) {
 }
 
 /** Puts statements into the synthetic lane and gives the messages that prove them. */
-export function prove(channel: SyntheticChannel, statements: readonly Uint8Array[], from?: number) {
+export function prove(
+  channel: SyntheticChannel,
+  statements: readonly Uint8Array[],
+  {
+    from,
+    sealedBy,
+  }: { readonly from?: number; readonly sealedBy?: SyntheticChannel["validators"] } = {},
+) {
   const indices = statements.map((statement) => channel.admit(statement));
   const head = channel.seal();
   const proof = buildProof(channel, statements, indices, Number(head.lane.size));
-  const { lane, ...evidence } = head;
+  const { lane, ...sealed } = head;
+  const index = Number(head.channel.index);
+  const evidence =
+    sealedBy === undefined ? sealed : { ...sealed, channel: channel.evidence(index, sealedBy) };
   const consistency =
     from === undefined
       ? {}

@@ -5,6 +5,10 @@ import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
+import type { EpochChain } from "@tamga/ledger-core/receipt/epoch-chain";
+import { epochsOfPolicy, epochsUpTo, extendEpochs } from "@tamga/ledger-core/receipt/epoch-chain";
+import type { EpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
+import { parseEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
 import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import type { VerifiedGateway } from "@tamga/ledger-core/receipt/verify-gateway";
 import { verifyRejection } from "@tamga/ledger-core/receipt/verify-gateway";
@@ -39,6 +43,7 @@ export type Received = {
   readonly head: HeadMessage[];
   readonly proof: ProofMessage[];
   readonly certificate: CertificateMessage[];
+  readonly epochs: EpochsMessage[];
 };
 
 const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
@@ -46,7 +51,7 @@ const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
 export class VerifiedDownlink {
   readonly #policy: TrustPolicy;
   /** Everything that came down, parsed, oldest first. */
-  readonly received: Received = { want: [], head: [], proof: [], certificate: [] };
+  readonly received: Received = { want: [], head: [], proof: [], certificate: [], epochs: [] };
   /** Rejections that verified, oldest first. */
   readonly rejections: RejectionClaims[] = [];
   readonly #sent = new Map<string, Made>();
@@ -57,9 +62,11 @@ export class VerifiedDownlink {
   /** Heads after the first one of a connection leave the gateway's chain out. */
   #chain: readonly Uint8Array[] = [];
   #gateway: VerifiedGateway | undefined;
+  #epochs: EpochChain;
 
   constructor(policy: TrustPolicy) {
     this.#policy = policy;
+    this.#epochs = epochsOfPolicy(policy);
   }
 
   /** Proofs can speak of this statement from now on. */
@@ -82,12 +89,18 @@ export class VerifiedDownlink {
     if (kind === "want") this.received.want.push(unwrap(parseWantMessage(payload)));
     else if (kind === "certificate") {
       this.received.certificate.push(unwrap(parseCertificateMessage(payload)));
+    } else if (kind === "epochs") {
+      const message = unwrap(parseEpochsMessage(payload));
+      this.received.epochs.push(message);
+      const known = epochsUpTo(this.#epochs, message.from);
+      const further = { known, boundaries: message.boundaries };
+      this.#epochs = unwrap(extendEpochs(nodeCrypto, this.#policy, further));
     } else if (kind === "head") {
       const head = unwrap(parseHeadMessage(payload));
       this.received.head.push(head);
       if (head.gatewayChain.length > 0) this.#chain = head.gatewayChain;
       const whole = { ...head, gatewayChain: this.#chain };
-      this.#head = unwrap(verifyLaneHead(nodeCrypto, this.#policy, whole));
+      this.#head = unwrap(verifyLaneHead(nodeCrypto, this.#policy, whole, this.#epochs));
       this.#gateway = this.#head.gateway;
       for (const early of this.#early.splice(0)) this.#takeProof(early);
     } else {

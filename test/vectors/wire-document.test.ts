@@ -19,7 +19,8 @@ import { voteBytes, voteKinds } from "@tamga/ledger-core/consensus/vote";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { writeExport } from "@tamga/ledger-core/ledger/export-file";
 import { encodeSealPayload } from "@tamga/ledger-core/ledger/seal-payload";
-import { encodeEpochs, epochsMagic } from "@tamga/ledger-core/receipt/epochs-file";
+import { encodeEpochs, epochsMagic, parseEpochs } from "@tamga/ledger-core/receipt/epochs-file";
+import { encodeEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
 import * as receiptLimits from "@tamga/ledger-core/receipt/limits";
 import {
   encodePackedReceipt,
@@ -318,8 +319,13 @@ describe("what validators exchange and sign", () => {
     const seal = { timeSeconds: 9, cosignature: signature, rootSignature: signature };
     fits("seal-payload", encodeSealPayload(seal));
     fits("epochs-file", encodeEpochs([]));
-    for (const { verdict, bytes: file } of epochsSamples)
-      if (verdict === "valid") fits("epochs-file", file);
+    for (const { verdict, bytes: file } of epochsSamples) {
+      if (verdict !== "valid") continue;
+      fits("epochs-file", file);
+      const parsed = parseEpochs(file);
+      const boundaries = parsed.ok ? parsed.value : [];
+      fits("epochs-message", encodeEpochsMessage({ total: 3, from: 0, boundaries }));
+    }
     expect(document).toContain(`"${epochsMagic}"`);
   });
 

@@ -18,6 +18,7 @@ export const deviceFiles = {
   config: "agent.toml",
   outbox: "outbox.db",
   gatewayChains: "gateway-chains.json",
+  epochs: "epochs.tamga",
   owesKept: "gateway-wants-kept",
   httpAddress: "http.address",
 } as const;

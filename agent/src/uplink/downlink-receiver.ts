@@ -3,6 +3,7 @@
 import { assertNever } from "@tamga/ledger-core/base/assert";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
+import { parseEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
 import type { HeadMessage, ProofMessage } from "@tamga/ledger-core/wire/downlink-message";
 import {
   parseCertificateMessage,
@@ -15,6 +16,7 @@ import { eventOf } from "../agent-event.ts";
 import type { StoredStatement } from "../outbox/sending.ts";
 import type { AcceptedProof, HeadFault, ProofRefusal } from "./downlink.ts";
 import type { HaveExchange } from "./have-exchange.ts";
+import type { EpochsRefusal } from "./known-epochs.ts";
 import { askAgainMsMin } from "./limits.ts";
 import type { SessionOptions, SessionPort } from "./session-options.ts";
 
@@ -57,6 +59,9 @@ export class DownlinkReceiver {
         break;
       case "certificate":
         this.#certificate(payload);
+        break;
+      case "epochs":
+        this.#port.watch(this.#epochs(payload));
         break;
       default:
         assertNever(kind);
@@ -226,6 +231,36 @@ export class DownlinkReceiver {
     logger.info({ event: "certificate.renewed", notAfter }, "certificates renewed");
     this.#answered = true;
     this.#port.step({ type: "renewed" });
+  }
+
+  /** Judged at once, so that a head which comes next is judged by it; on disk before anything is freed by it. */
+  async #epochs(payload: Uint8Array): Promise<void> {
+    const { state, epochs, keptEpochs, logger } = this.#options;
+    const parsed = parseEpochsMessage(payload);
+    if (!parsed.ok) {
+      state.refusedDownlink(parsed.fault.code, { kind: "epochs" });
+      return;
+    }
+    const before = epochs.epoch;
+    const taken = epochs.take(parsed.value);
+    if (!taken.ok) {
+      this.#refuseEpochs(taken.fault);
+      return;
+    }
+    keptEpochs.keep(epochs.boundaries);
+    const { epoch } = epochs;
+    if (epoch > before) logger.info({ event: "epochs.added", epoch }, "the validators changed");
+  }
+
+  #refuseEpochs(fault: EpochsRefusal): void {
+    const { state } = this.#options;
+    const { code, ...facts } = fault;
+    if (fault.code === "EPOCHS_FORK") {
+      const sentence =
+        "The validators ended one epoch in two ways: what was known here stays. " +
+        "Leave this device as it is and call whoever runs the consortium.";
+      state.alarm(code, sentence, facts);
+    } else state.refusedDownlink(code, { kind: "epochs", ...facts });
   }
 
   #puzzled(): void {

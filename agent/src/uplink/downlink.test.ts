@@ -11,6 +11,7 @@ import type { SealedHead } from "../../../test/support/synthetic-channel.ts";
 import { SyntheticChannel } from "../../../test/support/synthetic-channel.ts";
 import type { HeldStatement } from "./downlink.ts";
 import { Downlink } from "./downlink.ts";
+import { KnownEpochs } from "./known-epochs.ts";
 
 const hasher = treeHasher(nodeCrypto.sha256);
 
@@ -29,6 +30,7 @@ function oneBundle(channel = new SyntheticChannel(), checkpoint?: TreeHead) {
   const downlink = new Downlink<HeldStatement>({
     crypto: nodeCrypto,
     policy: channel.policy,
+    epochs: new KnownEpochs(nodeCrypto, channel.policy),
     device: channel.device.name,
     find: (of, first) => (equal(of, incarnation) && first === range.first ? own : undefined),
     checkpoint,
@@ -100,6 +102,7 @@ describe("heads", () => {
     const later = new Downlink<HeldStatement>({
       crypto: nodeCrypto,
       policy: channel.policy,
+      epochs: new KnownEpochs(nodeCrypto, channel.policy),
       device: channel.device.name,
       find: () => own,
       checkpoint: { size: newer.channel.size, root },

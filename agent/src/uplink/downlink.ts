@@ -32,6 +32,7 @@ import type {
 } from "@tamga/ledger-core/wire/downlink-message";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
+import type { KnownEpochs } from "./known-epochs.ts";
 import { laneHeadsMax } from "./limits.ts";
 
 /** What is known of an own statement. */
@@ -45,6 +46,8 @@ export type HeldStatement = {
 export type DownlinkPorts<S extends HeldStatement> = {
   readonly crypto: CryptoPort;
   readonly policy: TrustPolicy;
+  /** The validators that came after the policy's. */
+  readonly epochs: Pick<KnownEpochs, "chain">;
   readonly device: Identifier;
   readonly find: (incarnation: Uint8Array, first: bigint) => S | undefined;
   /** The newest checkpoint that was verified in an earlier run. */
@@ -123,9 +126,10 @@ export class Downlink<S extends HeldStatement> {
 
   /** Faults: those of `verifyLaneHead`, HEAD_CONSISTENCY_MISSING/_OTHER_SIZE, LEDGER_FORK. */
   head(message: HeadMessage): Result<AcceptedHead, HeadFault> {
-    const { crypto, policy } = this.#ports;
+    const { crypto, policy, epochs } = this.#ports;
     const gatewayChain = message.gatewayChain.length > 0 ? message.gatewayChain : this.#chain;
-    const verified = verifyLaneHead(crypto, policy, { ...message, gatewayChain });
+    const evidence = { ...message, gatewayChain };
+    const verified = verifyLaneHead(crypto, policy, evidence, epochs.chain);
     if (!verified.ok) return verified;
     this.#chain = gatewayChain;
     const head = verified.value;

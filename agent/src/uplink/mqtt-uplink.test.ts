@@ -1,13 +1,16 @@
 import { equal, utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
+import { encodeEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
 import { encodeCertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { day } from "../../../test/support/certificate-builder.ts";
+import { createKey, day } from "../../../test/support/certificate-builder.ts";
 import type { ServerCertificateOptions } from "../../../test/support/enrolled-device.ts";
 import { EnrolledDevice } from "../../../test/support/enrolled-device.ts";
 import { ScriptedGateway } from "../../../test/support/scripted-gateway.ts";
 import { soon } from "../../../test/support/soon.ts";
 import { SyntheticChannel } from "../../../test/support/synthetic-channel.ts";
+import { SyntheticEpochs } from "../../../test/support/synthetic-epochs.ts";
 import {
   bundle,
   positionOf,
@@ -15,6 +18,7 @@ import {
   startUplink,
   statementOf,
 } from "../../../test/support/uplink-rig.ts";
+import { name } from "../../../test/support/wire-samples.ts";
 import { windowBytesMax, windowMessagesMax } from "./limits.ts";
 
 const cleanups: (() => Promise<unknown> | unknown)[] = [];
@@ -39,6 +43,12 @@ async function startAgent(...parameters: Parameters<typeof startUplink>) {
   cleanups.push(agent.close);
   return agent;
 }
+
+const fresh = (label: string) => ({
+  name: name(label),
+  organisation: name(`organisation-of-${label}`),
+  key: createKey("EdDSA"),
+});
 
 describe("what goes up", () => {
   test("asks what the gateway holds, then sends what is pending, newest checkpoint named", async () => {
@@ -155,11 +165,9 @@ describe("what comes down", () => {
 
     await bundle(agent.outbox, agent.run, 2);
     await vi.waitFor(() => expect(gateway.statements().length).toBe(2), soon);
-    const second = prove(
-      device.channel,
-      gateway.statements().slice(1).map(statementOf),
-      first.size,
-    );
+    const second = prove(device.channel, gateway.statements().slice(1).map(statementOf), {
+      from: first.size,
+    });
     gateway.send(device.address, "proof", second.provisional);
     await vi.waitFor(() => expect(agent.uplink.status().counts.provisional).toBe(1), soon);
     expect(agent.outbox.status().statements.final).toBe(1);
@@ -188,7 +196,7 @@ describe("what comes down", () => {
     const counts = { final: 0, stored: 1, refusedDownlink: 3 };
     await vi.waitFor(() => expect(agent.uplink.status().counts).toMatchObject(counts), soon);
     await vi.waitFor(() => expect(gateway.haves.length).toBe(2), soon);
-    const right = prove(device.channel, [own.bytes], proof.size);
+    const right = prove(device.channel, [own.bytes], { from: proof.size });
     gateway.send(device.address, "head", right.head);
     gateway.send(device.address, "proof", right.final);
     await vi.waitFor(() => expect(agent.uplink.status().counts.final).toBe(1), soon);
@@ -208,13 +216,51 @@ describe("what comes down", () => {
     expect(gateway.checkpoint?.size).toBe(1n);
     await bundle(again.outbox, again.run);
     await vi.waitFor(() => expect(gateway.statements().length).toBe(1), soon);
-    const forked = prove(device.channel, gateway.statements().map(statementOf), 1);
+    const forked = prove(device.channel, gateway.statements().map(statementOf), { from: 1 });
     gateway.send(device.address, "head", forked.head);
     gateway.send(device.address, "proof", forked.final);
     await vi.waitFor(() => expect(again.uplink.status().counts.refusedDownlink).toBe(1), soon);
     expect(again.uplink.status().alarms.map(({ code }) => code)).toEqual(["LEDGER_FORK"]);
     expect(again.outbox.status().statements.final).toBe(0);
     expect(again.outbox.checkpoint()).toEqual({ size: 1n, root: known });
+  });
+
+  test("seals of later validators are judged by the changes that the gateway told of", async () => {
+    const device = enrolled();
+    const { channel, address } = device;
+    const gateway = await startGateway(device);
+    const agent = await startAgent(device, [gateway.port]);
+    await vi.waitFor(() => expect(agent.uplink.status().phase).toBe("sending"), soon);
+    await bundle(agent.outbox, agent.run);
+    await vi.waitFor(() => expect(gateway.statements().length).toBe(1), soon);
+    const epochs = new SyntheticEpochs(channel);
+    const later = [fresh("validator-2")];
+    const thief = epochs.boundary([fresh("thief")], { voters: [] });
+    epochs.end(later);
+    const proof = prove(channel, gateway.statements().map(statementOf), { sealedBy: later });
+    const proved = () => {
+      gateway.send(address, "head", proof.head);
+      gateway.send(address, "proof", proof.final);
+    };
+    const told = (boundaries: readonly BoundaryProof[], total = boundaries.length) =>
+      gateway.send(address, "epochs", encodeEpochsMessage({ total, from: 0, boundaries }));
+    const status = () => agent.uplink.status();
+    proved();
+    await vi.waitFor(() => expect(status().counts.refusedDownlink).toBe(2), soon);
+    told([thief]);
+    told([], 1);
+    proved();
+    await vi.waitFor(() => expect(status().counts.refusedDownlink).toBe(5), soon);
+    expect([status().epoch, status().counts.final]).toEqual([0, 0]);
+    told(epochs.boundaries);
+    proved();
+    await vi.waitFor(() => expect(status().counts.final).toBe(1), soon);
+    expect(status().epoch).toBe(1);
+    told([]);
+    await vi.waitFor(() => expect(status().counts.refusedDownlink).toBe(6), soon);
+    await agent.close();
+    const again = await startAgent(device, [gateway.port]);
+    expect(again.uplink.status().epoch).toBe(1);
   });
 
   test("a head without a path from the known checkpoint makes it ask again", async () => {
@@ -234,7 +280,7 @@ describe("what comes down", () => {
     gateway.send(device.address, "head", prove(channel, statements).head);
     await vi.waitFor(() => expect(gateway.haves.length).toBeGreaterThan(asked), soon);
     expect(again.uplink.status().alarms).toEqual([]);
-    const linked = prove(channel, statements, 1);
+    const linked = prove(channel, statements, { from: 1 });
     gateway.send(device.address, "head", linked.head);
     gateway.send(device.address, "proof", linked.final);
     await vi.waitFor(() => expect(again.uplink.status().counts.final).toBe(1), soon);

@@ -43,13 +43,14 @@ export class MqttUplink {
   }
 
   status(): UplinkStatus {
-    const { clock, identity } = this.#options;
+    const { clock, identity, epochs } = this.#options;
     const { window, phase } = this.#uplink;
     return this.#state.status({
       phase,
       inFlight: window.messages,
       inFlightBytes: window.bytes,
       windowLimit: window.limit,
+      epoch: epochs.epoch,
       certificates: {
         state: identity.state(clock.now()),
         signingNotAfter: identity.certificates.signing.notAfter,

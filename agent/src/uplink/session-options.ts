@@ -9,6 +9,8 @@ import type { SqliteOutbox } from "../outbox/sqlite-outbox.ts";
 import type { Signer } from "../signer/signer.ts";
 import type { Downlink } from "./downlink.ts";
 import type { GatewayChains } from "./gateway-chains.ts";
+import type { KeptEpochs } from "./kept-epochs.ts";
+import type { KnownEpochs } from "./known-epochs.ts";
 import type { Uplink, UplinkEvent } from "./uplink.ts";
 import type { UplinkState } from "./uplink-status.ts";
 
@@ -38,6 +40,8 @@ export type SessionOptions = {
   readonly outbox: UplinkOutbox;
   readonly downlink: Downlink<StoredStatement>;
   readonly chains: GatewayChains;
+  readonly epochs: KnownEpochs;
+  readonly keptEpochs: KeptEpochs;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly events: EventSink;

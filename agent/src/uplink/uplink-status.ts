@@ -38,6 +38,8 @@ export type UplinkStatus = {
     readonly signingNotAfter: UnixMillis;
     readonly tlsNotAfter: UnixMillis;
   };
+  /** The newest epoch of validators that was verified; 0 for those of the trust policy. */
+  readonly epoch: number;
   readonly counts: Readonly<UplinkCounts>;
 };
 
@@ -119,7 +121,7 @@ export class UplinkState {
   status(
     now: Pick<
       UplinkStatus,
-      "phase" | "inFlight" | "inFlightBytes" | "windowLimit" | "certificates"
+      "phase" | "inFlight" | "inFlightBytes" | "windowLimit" | "certificates" | "epoch"
     >,
   ): UplinkStatus {
     return {

@@ -4,18 +4,16 @@ import { existsSync } from "node:fs";
 import { assert } from "@tamga/ledger-core/base/assert";
 import { equal } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
-import { encodeHeader } from "@tamga/ledger-core/consensus/block";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { lockDataDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { boundaryProofs } from "@tamga/ledger-core/ledger/boundary-proofs";
 import type { Exported } from "@tamga/ledger-core/ledger/export-ledger";
 import { exportLedger, headOf, importLedger } from "@tamga/ledger-core/ledger/export-ledger";
 import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
 import type { ReplicatedLedger } from "@tamga/ledger-core/ledger/replicated-ledger";
-import type { SqliteChain } from "@tamga/ledger-core/ledger/sqlite-chain";
 import { loadValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { followEpochs } from "@tamga/ledger-core/receipt/epoch-chain";
-import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
 import { encodeEpochs } from "@tamga/ledger-core/receipt/epochs-file";
 import type { Command } from "commander";
 import type { ConfigSource, GatewayConfig } from "../config.ts";
@@ -157,6 +155,14 @@ const blocksPerLine = 1_000;
 export function writeEpochs(config: GatewayConfig, file: string): number {
   return readLedgerBook(config, ({ chain, genesis }) => {
     const proofs = [...boundaryProofs(chain)];
+    const lacking = [...chain.boundaries()][proofs.length];
+    if (lacking !== undefined) {
+      const { height } = lacking.block.header;
+      throw new OperationalError(
+        "EPOCHS_CERTIFICATE_MISSING",
+        `The certificate of boundary block ${height} is not here: write the file at another member.`,
+      );
+    }
     const followed = followEpochs(nodeCrypto, genesis.policy, proofs);
     assert(
       followed.ok,
@@ -165,17 +171,4 @@ export function writeEpochs(config: GatewayConfig, file: string): number {
     writeFileDurable(file, encodeEpochs(proofs), 0o644);
     return followed.value.epochs.length;
   });
-}
-
-function* boundaryProofs(chain: SqliteChain): Generator<BoundaryProof> {
-  for (const { block, certificate } of chain.boundaries()) {
-    const { header } = block;
-    if (certificate === undefined) {
-      throw new OperationalError(
-        "EPOCHS_CERTIFICATE_MISSING",
-        `The certificate of boundary block ${header.height} is not here: write the file at another member.`,
-      );
-    }
-    yield { header: encodeHeader(header), finalization: certificate };
-  }
 }

@@ -7,6 +7,9 @@ import { ManualClock } from "@tamga/ledger-core/daemon/manual-clock";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { rootFromMultiproof } from "@tamga/ledger-core/log/multiproof";
+import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
+import type { EpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
+import { parseEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
 import type {
   HeadMessage,
   ProofMessage,
@@ -46,6 +49,10 @@ let clock: ManualClock;
 let online: Set<Identifier>;
 let sent: Sent[];
 let ahead: bigint[];
+let boundaries: BoundaryProof[];
+let told: EpochsMessage[];
+let isFull: boolean;
+let onSent: (kind: string) => void;
 let delivery: Delivery;
 
 beforeEach(() => {
@@ -54,16 +61,24 @@ beforeEach(() => {
   online = new Set([meter]);
   sent = [];
   ahead = [];
+  boundaries = [];
+  told = [];
+  isFull = false;
+  onSent = () => undefined;
   delivery = new Delivery({
     lane,
     gatewayChain: chain,
     send: (to, kind, payload) => {
+      if (isFull) return false;
+      onSent(kind);
       if (kind === "want") sent.push({ kind, to, want: value(parseWantMessage(payload)) });
       else if (kind === "head") sent.push({ kind, to, head: value(parseHeadMessage(payload)) });
+      else if (kind === "epochs") told.push(value(parseEpochsMessage(payload)));
       else if (kind === "proof") sent.push({ kind, to, proof: value(parseProofMessage(payload)) });
       return true;
     },
     isOnline: (device) => online.has(device),
+    boundaries: () => boundaries,
     channelConsistency: () => [],
     checkpointAhead: (_device, { size }) => ahead.push(size),
     clock,
@@ -198,6 +213,51 @@ describe("after a seal", () => {
     expect(heads()).toHaveLength(1);
     expect(proofs().flatMap(({ entries }) => entries)).toHaveLength(many);
     for (const proof of proofs()) expectLeads(proof);
+  });
+});
+
+describe("changes of validators", () => {
+  const change: BoundaryProof = {
+    header: Uint8Array.of(1),
+    finalization: {
+      epoch: 0,
+      ballot: { kind: "finalize", view: 1, parentView: 0, digest: nodeCrypto.sha256(run(1)) },
+      voters: [],
+      signatures: [],
+    },
+  };
+  const toldOf = () => told.map(({ total, from, boundaries: of }) => [total, from, of.length]);
+
+  test("are told once a connection, before anything else, and a new one at once", () => {
+    have({});
+    expect(toldOf()).toEqual([]);
+    boundaries = [change, change];
+    delivery.membersChanged();
+    have({});
+    expect(toldOf()).toEqual([[2, 0, 2]]);
+    boundaries = [...boundaries, change];
+    delivery.membersChanged();
+    delivery.membersChanged();
+    have({});
+    expect(toldOf()).toEqual([
+      [2, 0, 2],
+      [3, 2, 1],
+    ]);
+    delivery.online(meter);
+    have({});
+    expect(toldOf().at(-1)).toEqual([3, 0, 3]);
+  });
+
+  test("that a full line did not take come before the next head", () => {
+    boundaries = [change];
+    const order: string[] = [];
+    isFull = true;
+    have({});
+    isFull = false;
+    onSent = (kind) => order.push(kind);
+    commit([admission({ first: 0 })]);
+    delivery.sealed(0n, orderNow(lane).head.size);
+    expect(order).toEqual(["epochs", "head", "proof"]);
   });
 });
 

@@ -6,6 +6,8 @@
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
+import { epochsMessages } from "@tamga/ledger-core/receipt/epochs-message";
 import type { SequenceRange, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import {
   encodeHeadMessage,
@@ -32,6 +34,8 @@ export type DeliveryOptions = {
   /** @returns false where the device is not on the line. */
   readonly send: (device: Identifier, kind: DownlinkKind, payload: Uint8Array) => boolean;
   readonly isOnline: (device: Identifier) => boolean;
+  /** How the channel's validators changed, from its opening on; it only grows. */
+  readonly boundaries: () => readonly BoundaryProof[];
   /** Path between two sizes of the channel's log. */
   readonly channelConsistency: (size1: bigint, size2: bigint) => HeadConsistency["path"];
   /** A device knows a checkpoint that this channel's log does not reach: the site lost data. */
@@ -48,6 +52,8 @@ type DeviceLine = {
   checkpointSize: bigint | undefined;
   /** The newest head of the open lane that it was sent. */
   headSize: bigint;
+  /** Changes of validators that it was sent on this connection. */
+  epochsSent: number;
   /** Whether it was sent the gateway's chain, which is left out of the heads after that. */
   hasChain: boolean;
   readonly exchange: HaveExchange;
@@ -62,6 +68,11 @@ export class Delivery {
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
+  }
+
+  /** A connection begins: nothing was sent on it. */
+  online(device: Identifier): void {
+    this.offline(device);
   }
 
   offline(device: Identifier): void {
@@ -102,6 +113,11 @@ export class Delivery {
         fromIndex = last.leafIndex + 1n;
       }
     }
+  }
+
+  /** The validators changed: whoever is on the line, and was told of the earlier changes, learns of it. */
+  membersChanged(): void {
+    for (const [device, line] of this.#lines) this.#sendEpochs(device, line);
   }
 
   /**
@@ -148,6 +164,7 @@ export class Delivery {
     if (line.askedAll && isComplete && lane.needsAllOf(device)) lane.answeredAll(device);
     line.askedAll = all;
     const nonce = pages[0]?.nonce ?? new Uint8Array(8);
+    this.#sendEpochs(device, line);
     this.#options.send(device, "want", encodeWantMessage({ nonce, all, want }));
     const final = rows.filter((row) => lane.isFinal(row));
     this.#sendFinal(device, final);
@@ -248,6 +265,8 @@ export class Delivery {
       if (ordered === undefined) continue;
       const line = this.#line(device);
       const isOpen = ordinal === lane.current.ordinal;
+      // Whose seals they are has to be known first.
+      this.#sendEpochs(device, line);
       if (!isOpen || line.headSize !== ordered.head.size) {
         const chain = line.hasChain ? [] : gatewayChain;
         const head = buildHead(ordered, chain, this.#consistency(line, ordered.evidence.size));
@@ -259,6 +278,15 @@ export class Delivery {
       for (const proof of buildProofs(log, group, ordered.head)) {
         send(device, "proof", encodeProofMessage(proof));
       }
+    }
+  }
+
+  /** Once a connection; what does not fit on the line goes before the next head. */
+  #sendEpochs(device: Identifier, line: DeviceLine): void {
+    const { boundaries, send } = this.#options;
+    for (const { bytes, until } of epochsMessages(boundaries(), line.epochsSent)) {
+      if (!send(device, "epochs", bytes)) return;
+      line.epochsSent = until;
     }
   }
 
@@ -274,6 +302,7 @@ export class Delivery {
     const line = {
       checkpointSize: undefined,
       headSize: 0n,
+      epochsSent: 0,
       hasChain: false,
       exchange: new HaveExchange(),
       askedAll: false,

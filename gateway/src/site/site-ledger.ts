@@ -25,7 +25,7 @@ import type { Site } from "./site.ts";
 import { pathsOf } from "./site.ts";
 
 /** A channel's ledger, and what can be looked at beside its own status. */
-export type SiteLedger = Ledger & Pick<ReplicatedLedger, "sight" | "governance">;
+export type SiteLedger = Ledger & Pick<ReplicatedLedger, "sight" | "governance" | "boundaries">;
 
 /**
  * Opens or creates the channel in the node and keeps its `trust.json` as the ledger says it.

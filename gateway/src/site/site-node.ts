@@ -27,6 +27,8 @@ export type SiteNodeOptions = {
   readonly clock: Clock;
   /** A channel stopped for good while nobody was waiting for it. Ends the process unless given. */
   readonly stopped?: (channel: Identifier, error: unknown) => void;
+  /** Another epoch has begun in one of the channels. */
+  readonly membersChanged: () => void;
 };
 
 /** A channel whose file several organisations agreed on; `ledger` once it is open. */
@@ -47,7 +49,7 @@ export class SiteNode {
 
   private constructor(
     channels: readonly SiteChannel[],
-    { clock, stopped }: SiteNodeOptions,
+    { clock, stopped, membersChanged }: SiteNodeOptions,
     votes: string,
   ) {
     this.#clock = clock;
@@ -59,7 +61,10 @@ export class SiteNode {
       crypto: nodeCrypto,
       clock,
       network: { send: (peer, frame) => this.#peers?.send(peer, frame) },
-      membersChanged: () => this.#peers?.review(),
+      membersChanged: () => {
+        this.#peers?.review();
+        membersChanged();
+      },
       ...(stopped === undefined
         ? {}
         : {

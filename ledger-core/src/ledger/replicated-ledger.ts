@@ -10,11 +10,13 @@ import { transactionBytesMax } from "../consensus/limits.ts";
 import type { ReplicaStatus } from "../consensus/replica.ts";
 import type { SnapshotAnswer } from "../consensus/snapshot-message.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
+import type { BoundaryProof } from "../receipt/epochs-file.ts";
 import type { TrustPolicy } from "../receipt/trust-policy.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import { parseStatement } from "../wire/statement.ts";
 import type { Transaction } from "../wire/transaction.ts";
 import { encodeTransaction } from "../wire/transaction.ts";
+import { boundaryProofs } from "./boundary-proofs.ts";
 import type { ChannelGenesis, ChannelIdentity } from "./channel-genesis.ts";
 import { describeLedger } from "./describe-ledger.ts";
 import { EngineShell } from "./engine-shell.ts";
@@ -59,6 +61,7 @@ export class ReplicatedLedger implements Ledger {
   readonly #feed = new SealFeed();
   readonly #refusals: Refusals;
   readonly #firstSeal = Promise.withResolvers<void>();
+  #boundaries: readonly BoundaryProof[] = [];
   #gathered: Submission[] = [];
   #gathering = false;
   #starting = false;
@@ -168,6 +171,14 @@ export class ReplicatedLedger implements Ledger {
   /** Members, epoch and approval policy, after the newest final block. */
   get governance(): Governance {
     return this.#parts.store.state.channel.governance;
+  }
+
+  /** How the validators changed, as the epochs file tells it; read from the disk where there is a new one. */
+  boundaries(): readonly BoundaryProof[] {
+    const { epoch } = this.governance;
+    if (this.#boundaries.length < epoch)
+      this.#boundaries = [...boundaryProofs(this.#parts.store.chain)];
+    return this.#boundaries;
   }
 
   /** What this node sees of its channel's validators now. */

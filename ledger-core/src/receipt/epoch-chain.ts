@@ -4,6 +4,7 @@
  * members; nobody else is asked.
  */
 
+import { present } from "../base/assert.ts";
 import type { Brand } from "../base/brand.ts";
 import { mint } from "../base/brand.ts";
 import type { Digest } from "../base/bytes.ts";
@@ -107,8 +108,32 @@ export function followEpochs(
   policy: TrustPolicy,
   boundaries: readonly BoundaryProof[],
 ): Result<EpochChain, EpochFault> {
-  let step = firstEpoch(policy);
-  const epochs: Epoch[] = [];
+  return extendEpochs(crypto, policy, { known: epochsOfPolicy(policy), boundaries });
+}
+
+/** What is known without any boundary: the policy's own validators. */
+export function epochsOfPolicy(policy: TrustPolicy): EpochChain {
+  return mint<EpochChain>({ channelId: policy.channelId, epochs: [sealersOf(policy)] });
+}
+
+/** A chain as it was before its later boundaries: `count` of them are left. */
+export function epochsUpTo(chain: EpochChain, count: number): EpochChain {
+  const last = present(chain.epochs[count], "an epoch of the chain");
+  const { until: _unknownThen, ...open } = last;
+  return mint<EpochChain>({ ...chain, epochs: [...chain.epochs.slice(0, count), open] });
+}
+
+/** As {@link followEpochs}, from where a chain that was verified before ends. Faults: EPOCH_*. */
+export function extendEpochs(
+  crypto: CryptoPort,
+  policy: TrustPolicy,
+  {
+    known,
+    boundaries,
+  }: { readonly known: EpochChain; readonly boundaries: readonly BoundaryProof[] },
+): Result<EpochChain, EpochFault> {
+  const epochs = known.epochs.slice(0, -1);
+  let step = endOf(policy, known);
   for (const proof of boundaries) {
     const next = followBoundary(crypto, policy, { step, proof });
     if (!next.ok) return next;
@@ -117,6 +142,18 @@ export function followEpochs(
   }
   epochs.push(step.epoch);
   return ok(mint<EpochChain>({ channelId: policy.channelId, epochs }));
+}
+
+function endOf(policy: TrustPolicy, { epochs }: EpochChain): EpochStep {
+  const epoch = present(epochs.at(-1), "the first epoch at least");
+  const { appointed } = epoch;
+  return {
+    epoch,
+    set: new ValidatorSet(epoch.epoch, epoch.validators),
+    previous: appointed?.digest ?? policy.channelId,
+    height: appointed?.height ?? 0,
+    time: appointed?.time ?? 0,
+  };
 }
 
 /** Where a walk begins: the validators that the policy names. */

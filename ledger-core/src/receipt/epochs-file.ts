@@ -28,14 +28,10 @@ export type EpochsFormatFault =
 
 /** @param boundaries of epoch 0, 1, …, without a gap. */
 export function encodeEpochs(boundaries: readonly BoundaryProof[]): Uint8Array {
-  const proofs = boundaries.map(({ header, finalization }) => [
-    header,
-    certificateValue(finalization),
-  ]);
   return encodeCbor(
     new Map<number, CborValue>([
       [0, epochsMagic],
-      [1, proofs],
+      [1, boundaries.map(proofValue)],
     ]),
   );
 }
@@ -54,7 +50,13 @@ export function parseEpochs(
   return fields.finish(fields.list(1, epochsMax, (item) => readProof(item.nested(0))));
 }
 
-function readProof(fields: FieldReader): BoundaryProof {
+/** `boundary-proof`. */
+export function proofValue({ header, finalization }: BoundaryProof): CborValue {
+  return [header, certificateValue(finalization)];
+}
+
+/** Of `boundary-proof`; what is not of that form is refused through the reader. */
+export function readProof(fields: FieldReader): BoundaryProof {
   const proof = {
     header: fields.bytes(0, headerBytesMax),
     finalization: readCertificate(fields.nested(1)),

@@ -10,3 +10,6 @@ export const rsaModulusBytesMax = 512;
 /** Changes of a channel's validators that an epochs file follows, and its bytes. */
 export const epochsMax = 1_024;
 export const epochsBytesMax = 16_777_216;
+/** Changes in one message to a device, and bytes of that message: any one change fits. */
+export const boundariesPerMessageMax = 64;
+export const epochsMessageBytesMax = 262_144;
