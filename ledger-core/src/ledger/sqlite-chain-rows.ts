@@ -33,6 +33,7 @@ export type ChainColumns = {
 /** What an answer is cut by. */
 export type ChainMeasure = {
   readonly height: number;
+  readonly epoch: number;
   readonly bytes: number;
   readonly certified: number;
 };
@@ -57,11 +58,11 @@ export function chainStatements(db: Database.Database) {
     at: db.prepare<[number], ChainColumns>("SELECT * FROM chain_block WHERE height = ?"),
     last: db.prepare<[], ChainColumns>("SELECT * FROM chain_block ORDER BY height DESC LIMIT 1"),
     measure: db.prepare<[number, number], ChainMeasure>(
-      `SELECT height, bytes, certificate IS NOT NULL AS certified FROM chain_block
+      `SELECT height, epoch, bytes, certificate IS NOT NULL AS certified FROM chain_block
        WHERE height >= ? ORDER BY height LIMIT ?`,
     ),
     measureDown: db.prepare<[number, number], ChainMeasure>(
-      `SELECT height, bytes, certificate IS NOT NULL AS certified FROM chain_block
+      `SELECT height, epoch, bytes, certificate IS NOT NULL AS certified FROM chain_block
        WHERE height <= ? ORDER BY height DESC LIMIT ?`,
     ),
     certifiedFrom: db

@@ -186,6 +186,20 @@ describe("an answer of final blocks", () => {
     expect(heights(4)).toBeUndefined();
   });
 
+  it("ends with its epoch: who lacks the boundary cannot judge a certificate of the next one", () => {
+    const { validators } = genesis.policy;
+    const boundary = { validators, previous: genesis.identity.id, approvals: [] };
+    append();
+    append({ count: 0, header: { boundary } });
+    append({ header: { epoch: 1 } });
+    append({ header: { epoch: 1 }, certified: false });
+    append({ header: { epoch: 1 } });
+    expect(heights(1)).toEqual([1, 2]);
+    expect(chain.finalBlocks(1)?.certificate.epoch).toBe(0);
+    expect(heights(2)).toEqual([2]);
+    expect(heights(3)).toEqual([3, 4, 5]);
+  });
+
   it("holds so many blocks and no more", () => {
     for (let i = 0; i < blocksPerAnswerMax + 3; i++) append({ count: 0 });
     expect(heights(2)).toHaveLength(blocksPerAnswerMax);

@@ -163,15 +163,20 @@ export class SqliteChain {
   }
 
   /**
-   * Final blocks from a height on, up to the newest whose certificate fits the limits with all before it.
-   * Where no certificate comes soon enough for one message, the last blocks up to the first certificate: who
+   * Final blocks from a height on, all of one epoch, up to the newest whose certificate fits the limits with
+   * all before it. Where no certificate comes soon enough for one message, the last blocks up to the first certificate: who
    * has them asks for those before by {@link ancestors}. Undefined where the first is not there.
    */
   finalBlocks(from: number): FinalBlocks | undefined {
     const { blocksMax, bytesMax, messageMax } = this.#limits;
     let end: number | undefined;
     let bytes = 0;
-    for (const { height, bytes: size, certified } of this.#rows.measure.iterate(from, blocksMax)) {
+    let epoch: number | undefined;
+    for (const row of this.#rows.measure.iterate(from, blocksMax)) {
+      const { height, bytes: size, certified } = row;
+      // Who is an epoch behind can judge a certificate of its own epoch alone, the boundary's at the most.
+      epoch ??= row.epoch;
+      if (row.epoch !== epoch) break;
       bytes += size + blockHeadBytes;
       const isRoomy = bytes <= bytesMax;
       // A first certificate is waited for up to what a message holds.
