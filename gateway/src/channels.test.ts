@@ -111,7 +111,8 @@ describe("the channels of a gateway", () => {
     mkdirSync(join(directory, "channels", "power"), { recursive: true });
     symlinkSync("power", join(directory, "channels", "water"));
     const clock = new SystemClock();
-    const opening = openStores(config, { clock, stopped: () => undefined });
+    const nothing = () => undefined;
+    const opening = openStores(config, { clock, stopped: nothing, membersChanged: nothing });
     await expect(opening).rejects.toMatchObject({ code: "CONFIG_CHANNEL_TWICE" });
   });
 });

@@ -89,7 +89,7 @@ it("verifies final receipts of validators that came later, on the line and after
 
   const channel = consortium.path("channel.tamga");
   await consortium.run("e", "join", "--out", consortium.path("e.json"));
-  await consortium.run("e", "join", "--channel", channel, "--follow");
+  await consortium.run("e", "join", "--take", channel, "--follow");
   await consortium.start("e");
   await change(["--admit", consortium.path("e.json")], ["a", "b", "c", "d", "e"]);
   await vi.waitFor(() => expect(epochOf(here)).toBe(1), soon);

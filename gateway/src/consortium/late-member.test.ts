@@ -18,7 +18,7 @@ beforeEach(async () => {
   await consortium.open(four);
   for (const name of four) await consortium.start(name);
   await run("e", "join", "--out", consortium.path("e.json"));
-  await run("e", "join", "--channel", consortium.path("channel.tamga"), "--follow");
+  await run("e", "join", "--take", consortium.path("channel.tamga"), "--follow");
 });
 afterEach(() => consortium.close());
 

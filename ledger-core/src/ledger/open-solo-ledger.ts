@@ -11,7 +11,7 @@ export type SoloLedgerOptions = Pick<LedgerNodeOptions, "votesPath" | "crypto" |
   Pick<OpenLedgerOptions, "path" | "validatorKey" | "parameters" | "openChannel">;
 
 /** The ledger, and what can be looked at beside its status. */
-export type SoloLedger = Ledger & Pick<ReplicatedLedger, "sight" | "governance">;
+export type SoloLedger = Ledger & Pick<ReplicatedLedger, "sight" | "governance" | "boundaries">;
 
 /**
  * Opens the channel, or its first time creates it, and seals what a crash left unsealed. `close` closes the
@@ -76,6 +76,7 @@ function asSolo(ledger: ReplicatedLedger, close: () => Promise<void>): SoloLedge
     lane: (gateway) => ledger.lane(gateway),
     revocations: (asOf) => ledger.revocations(asOf),
     status: () => ledger.status(),
+    boundaries: () => ledger.boundaries(),
     sight: () => ledger.sight(),
     get governance() {
       return ledger.governance;
