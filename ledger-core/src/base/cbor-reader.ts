@@ -15,11 +15,14 @@ export const cborDepthMax = 16;
 /** One for each item that is decoded. */
 export class CborReader {
   readonly #bytes: Uint8Array;
+  readonly #views: boolean;
   #offset = 0;
   #depth = 0;
   #fault: CborFault | undefined;
 
-  constructor(bytes: Uint8Array) {
+  /** @param views long byte strings are views of `bytes`: what is read lives no longer than these. */
+  constructor(bytes: Uint8Array, views = false) {
+    this.#views = views;
     // A `Buffer` would give slices that are views.
     const { buffer, byteOffset, length } = bytes;
     this.#bytes = new Uint8Array(buffer, byteOffset, length);
@@ -86,12 +89,14 @@ export class CborReader {
     return new DataView(buffer, byteOffset).getBigUint64(this.#offset - 8);
   }
 
-  /** A copy, so that a short value does not hold on to a long message. */
+  /** A copy, so that a short value does not hold on to a long message, unless that was allowed. */
   #byteString(length: number): CborValue {
     const start = this.#offset;
     if (start + length > this.#bytes.length) return this.#fail(malformed);
     this.#offset = start + length;
-    return this.#bytes.slice(start, this.#offset);
+    return this.#views && length > copiedMax
+      ? this.#bytes.subarray(start, this.#offset)
+      : this.#bytes.slice(start, this.#offset);
   }
 
   #text(length: number): CborValue {
@@ -188,6 +193,8 @@ type Span = { readonly from: number; readonly to: number };
 
 const malformed: CborFault = { code: "CBOR_MALFORMED" };
 const coseSign1Tag = 18;
+/** Up to here a copy is kept in the heap and costs less than a view. */
+const copiedMax = 64;
 /** Up to here a text is put together character by character, which costs less than a decoder's call. */
 const plainTextMax = 64;
 /** The least argument that needs a head of one, two, four and eight further bytes (RFC 8949 §4.2.1). */

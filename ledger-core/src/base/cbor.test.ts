@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromHex, toHex } from "./bytes.ts";
 import type { CborValue } from "./cbor.ts";
-import { decodeCbor, encodeCbor, tagged } from "./cbor.ts";
+import { decodeCbor, decodeCborInPlace, encodeCbor, tagged } from "./cbor.ts";
 import { cborDepthMax } from "./cbor-reader.ts";
 
 const values: fc.Arbitrary<CborValue> = fc.letrec<{ value: CborValue }>((tie) => ({
@@ -122,3 +122,30 @@ describe("deterministic CBOR", () => {
     });
   });
 });
+
+describe("a byte string", () => {
+  const long = Uint8Array.from({ length: 65 }, (_, i) => i);
+  const short = long.subarray(0, 64);
+  const bytes = encodeCbor([long, short]);
+
+  test("is a copy, which does not hold on to a longer message", () => {
+    expect(decodeCbor(bytes, 200)).toEqual({ ok: true, value: [long, short] });
+    for (const part of partsOf(decodeCbor(bytes, 200))) expect(part.buffer).not.toBe(bytes.buffer);
+  });
+
+  test("is a view where that was allowed and it is too long for a copy in the heap", () => {
+    const [first, second] = partsOf(decodeCborInPlace(bytes, 200));
+    expect([first, second]).toEqual([long, short]);
+    expect(first?.buffer).toBe(bytes.buffer);
+    expect(second?.buffer).not.toBe(bytes.buffer);
+    expect(decodeCborInPlace(bytes, bytes.length - 1)).toEqual({
+      ok: false,
+      fault: { code: "CBOR_TOO_LONG", limit: bytes.length - 1 },
+    });
+  });
+});
+
+function partsOf(decoded: ReturnType<typeof decodeCbor>): readonly Uint8Array[] {
+  if (!decoded.ok || !Array.isArray(decoded.value)) throw new Error("no list");
+  return decoded.value.filter((part) => part instanceof Uint8Array);
+}

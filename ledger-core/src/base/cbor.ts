@@ -46,6 +46,15 @@ export function decodeCbor(bytes: Uint8Array, limit: number): Result<CborValue, 
   return new CborReader(bytes).read();
 }
 
+/**
+ * As {@link decodeCbor}, but byte strings of more than 64 bytes are views of `bytes`, which must not change
+ * any more: for what is kept no longer than these. A copy of each costs as much as the rest of the walk.
+ */
+export function decodeCborInPlace(bytes: Uint8Array, limit: number): Result<CborValue, CborFault> {
+  if (bytes.length > limit) return err({ code: "CBOR_TOO_LONG", limit });
+  return new CborReader(bytes, true).read();
+}
+
 /** A COSE_Sign1 or another tagged value. */
 export function tagged(tag: number, value: CborValue): Tagged {
   return new Tagged(tag, value);

@@ -4,7 +4,7 @@ import { assert } from "../base/assert.ts";
 import type { Digest } from "../base/bytes.ts";
 import { concat, utf8 } from "../base/bytes.ts";
 import type { CborFault, CborMap, CborValue } from "../base/cbor.ts";
-import { decodeCbor, encodeCbor, Tagged, tagged } from "../base/cbor.ts";
+import { decodeCborInPlace, encodeCbor, Tagged, tagged } from "../base/cbor.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
 import { statementBytesMax } from "./limits.ts";
@@ -73,9 +73,9 @@ export function encodeSign1(part: Sign1): Uint8Array {
   return encodeCbor(tagged(18, [part.protectedBytes, empty, part.payload, part.signature]));
 }
 
-/** Faults: CBOR_*, COSE_NOT_SIGN1, COSE_UNPROTECTED_NOT_EMPTY. At most 65,535 bytes. */
+/** Parts of these bytes. Faults: CBOR_*, COSE_NOT_SIGN1, COSE_UNPROTECTED_NOT_EMPTY. At most 65,535 bytes. */
 export function parseSign1(bytes: Uint8Array): Result<Sign1, CoseFault> {
-  const decoded = decodeCbor(bytes, statementBytesMax);
+  const decoded = decodeCborInPlace(bytes, statementBytesMax);
   if (!decoded.ok) return decoded;
   const value = decoded.value;
   if (!(value instanceof Tagged) || value.tag !== 18) return err({ code: "COSE_NOT_SIGN1" });

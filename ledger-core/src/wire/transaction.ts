@@ -2,7 +2,7 @@
 
 import type { Digest } from "../base/bytes.ts";
 import type { CborFault, CborValue } from "../base/cbor.ts";
-import { decodeCbor, encodeCbor } from "../base/cbor.ts";
+import { decodeCborInPlace, encodeCbor } from "../base/cbor.ts";
 import type { Result } from "../base/result.ts";
 import { parsePath } from "./downlink-message.ts";
 import type { FieldFault } from "./field-reader.ts";
@@ -60,7 +60,7 @@ export function encodeTransaction(transaction: Transaction): Uint8Array {
 
 /** Faults: CBOR_*, FIELD_*. The statement, the certificates and the approvals are not opened. */
 export function parseTransaction(bytes: Uint8Array): Result<Transaction, TransactionFormatFault> {
-  const decoded = decodeCbor(bytes, transactionBytesMax);
+  const decoded = decodeCborInPlace(bytes, transactionBytesMax);
   if (!decoded.ok) return decoded;
   const fields = new FieldReader(decoded.value);
   return fields.finish({
