@@ -17,6 +17,7 @@ import { present } from "../base/assert.ts";
 import { utf8 } from "../base/bytes.ts";
 import { unixMillis } from "../base/time.ts";
 import { isSealPoint } from "./committing.ts";
+import { settledBesideNextMax } from "./limits.ts";
 
 const set = setOf(4);
 const others = [1, 2, 3];
@@ -132,6 +133,24 @@ describe("a transaction that blocks leave out", () => {
     expect(lone.all("refused")).toEqual([
       { type: "refused", ...pending("bad:x"), fault: { code: "FAKE_BAD" } },
     ]);
+    expect(lone.status.pending).toBe(0);
+  });
+
+  test("waits where many do while the next block is under way", () => {
+    const bad = Array.from({ length: settledBesideNextMax + 2 }, (_, at) => `bad:${at}`);
+    const lone = new LoneReplica({ set, parameters: quiet }).submit(...bad);
+    const one = emptyAt(1, genesis, true);
+    const two = emptyAt(2, one, true);
+    const three = emptyAt(3, two, true);
+    commit(lone, one);
+    lone.receive(2, proposalOf(set, two));
+    lone.certificate(notarize(2, two.digest, 1), others);
+    lone.receive(3, proposalOf(set, three));
+    expect(lone.voted).toContain("notarize 3");
+    commit(lone, two);
+    expect(lone.all("refused").map(({ id }) => id)).toEqual(bad.slice(0, settledBesideNextMax));
+    commit(lone, three);
+    expect(lone.all("refused").map(({ id }) => id)).toEqual(bad.slice(settledBesideNextMax));
     expect(lone.status.pending).toBe(0);
   });
 

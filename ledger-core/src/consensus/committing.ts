@@ -6,6 +6,7 @@ import type { Header } from "./block.ts";
 import type { TreeBlock } from "./block-tree.ts";
 import type { Certificate } from "./certificate.ts";
 import { enterView } from "./certifying.ts";
+import { settledBesideNextMax } from "./limits.ts";
 import type { ReplicaCore } from "./replica-core.ts";
 import type { FinalizedBlock, FinalTip, ReplicaParameters, SealPoint } from "./replica-io.ts";
 import type { SealOutcome } from "./sealing.ts";
@@ -125,7 +126,8 @@ function finalized<State>(
 /**
  * What outlasts two blocks whose leaders knew of no further transaction is judged on the final state: first
  * all together, since each may only wait for the one before it, then alone what that did not take. What is
- * not valid alone either is refused for good. What the next block holds already is left to it.
+ * not valid alone either is refused for good. What the next block holds already is left to it, and most of
+ * the rest to the blocks after it: under load all that waits is only late.
  */
 function settleRefusals<State>(core: ReplicaCore<State>): void {
   const { pool, suspects, tree, ports, config } = core;
@@ -138,9 +140,12 @@ function settleRefusals<State>(core: ReplicaCore<State>): void {
   suspects.clear();
   const outlasting: PendingTransaction[] = [];
   const taken = tree.openIds;
-  for (const transaction of pool.values())
-    if (earlier.has(transaction) && !taken.has(transaction.id)) outlasting.push(transaction);
+  const most = taken.size > 0 ? settledBesideNextMax : Number.POSITIVE_INFINITY;
+  for (const transaction of pool.values()) {
+    const isDue = earlier.has(transaction) && !taken.has(transaction.id);
+    if (isDue && outlasting.length < most) outlasting.push(transaction);
     else suspects.add(transaction);
+  }
   if (outlasting.length === 0) return;
   const together = judge(outlasting);
   const doubtful = new Set([...together.refused.map(({ id }) => id), ...together.known]);

@@ -44,6 +44,8 @@ export const equivocationsPerBlockMax = 16;
 export const sealPointsOpenMax = 64;
 /** Bytes of one validator's signatures over a seal point. */
 export const sealPayloadBytesMax = 8_192;
+/** Transactions that a final block settles at most, the oldest first, while the next one is under way. */
+export const settledBesideNextMax = 64;
 /** Own votes that are sent again in one go. */
 export const resentVotesMax = 64;
 /** Wake-ups by a peer's NULLIFY alone, until something is final again. */
