@@ -66,6 +66,7 @@ export type RunningPeer = {
 export const quickLimits: Partial<PeerLimits> = {
   redialMsMin: 20,
   redialMsMax: 200,
+  outsideMsMax: 100,
   keepAliveMs: 50,
 };
 

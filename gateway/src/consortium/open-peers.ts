@@ -57,6 +57,8 @@ export async function openPeers(
       now: () => clock.now(),
     }),
     members,
+    isOutside: () =>
+      channels().some(({ trust }) => !trust.validators.some(({ name }) => name === gateway)),
     ways: peers.nodes.map(({ name, addresses, via }) => ({ name, addresses, via })),
     relays: peers.relays,
     received,

@@ -5,7 +5,7 @@ import { ManualClock } from "../daemon/manual-clock.ts";
 import { PeerDialler } from "./dialler.ts";
 import { peerLimits } from "./limits.ts";
 
-const { redialMsMin, redialMsMax, keepAliveMs } = peerLimits;
+const { redialMsMin, redialMsMax, outsideMsMax, keepAliveMs } = peerLimits;
 const address = { kind: "address", address: { host: "127.0.0.1", port: 1 } } as const;
 
 /** A dialler in virtual time, and when it dialled. Every wait is its longest. */
@@ -15,6 +15,7 @@ class Dialling implements AsyncDisposable {
   failures = 0;
   answers = false;
   isLinked = false;
+  isOutside = false;
   readonly dialler: PeerDialler;
   readonly #end = new AbortController();
   readonly #run: Promise<unknown>;
@@ -26,6 +27,7 @@ class Dialling implements AsyncDisposable {
       limits: peerLimits,
       targets: () => (this.isLinked ? [] : [address]),
       hasLink: () => this.isLinked,
+      isOutside: () => this.isOutside,
       dial: () => {
         this.times.push(this.clock.monotonic());
         this.isLinked = this.answers;
@@ -72,6 +74,16 @@ describe("a peer that does not answer", () => {
     await one.clock.advance(10 * redialMsMax);
     expect(one.waits.at(-1)).toBe(redialMsMax / 2);
     expect(Math.min(...one.waits)).toBeGreaterThanOrEqual(redialMsMin);
+  });
+
+  test("is dialled every outsideMsMax at least while this node waits to be admitted", async () => {
+    await using one = await new Dialling().begun();
+    one.isOutside = true;
+    await one.clock.advance(10 * outsideMsMax);
+    expect(Math.max(...one.waits)).toBe(outsideMsMax);
+    one.isOutside = false;
+    await one.clock.advance(5 * redialMsMax);
+    expect(one.waits.at(-1)).toBe(redialMsMax);
   });
 
   test("is dialled before its time after a nudge, and never sooner than redialMsMin", async () => {

@@ -16,6 +16,8 @@ export type PeerDiallerOptions = {
   readonly limits: PeerLimits;
   /** What would make things better now, best first: nothing where there is a good link. */
   readonly targets: () => readonly DialTarget[];
+  /** Whether this node waits to be admitted: nobody can tell it when it is. */
+  readonly isOutside?: () => boolean;
   /** Whether there is a link at all: then only a better one is looked for, at leisure. */
   readonly hasLink: () => boolean;
   /** Resolves with whether it became a link. */
@@ -42,7 +44,7 @@ export class PeerDialler {
 
   /** Dials until the signal aborts, with whose reason it then rejects. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<never> {
-    const { clock, limits, hasLink, failed } = this.#options;
+    const { clock, limits, hasLink, failed, isOutside } = this.#options;
     let attempt = 0;
     let linkedAt: number | undefined;
     for (;;) {
@@ -61,7 +63,8 @@ export class PeerDialler {
       const lasted = linkedAt !== undefined && clock.monotonic() - linkedAt >= limits.keepAliveMs;
       linkedAt = undefined;
       attempt = lasted ? 0 : attempt + 1;
-      const step = Math.min(limits.redialMsMax, limits.redialMsMin * 2 ** Math.min(attempt, 20));
+      const mostMs = isOutside?.() === true ? limits.outsideMsMax : limits.redialMsMax;
+      const step = Math.min(mostMs, limits.redialMsMin * 2 ** Math.min(attempt, 20));
       // Half is certain and half is chance: a consortium that lost its network does not return at once.
       const waitMs = step / 2 + (step / 2) * clock.random();
       const firstMs = Math.min(waitMs, limits.redialMsMin);

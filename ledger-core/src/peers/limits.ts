@@ -23,6 +23,8 @@ export type PeerLimits = {
   /** Milliseconds before a lost peer is dialled again: the first time, and at most. */
   readonly redialMsMin: number;
   readonly redialMsMax: number;
+  /** The same, at most, of a node that is no member yet: its first link should not be long in coming. */
+  readonly outsideMsMax: number;
   /** Milliseconds between two pings. */
   readonly keepAliveMs: number;
   /** Milliseconds without a byte from a peer, or without room for one to it; counted in whole pings. */
@@ -63,6 +65,7 @@ export const peerLimits: PeerLimits = {
   dialMsMax: 10_000,
   redialMsMin: 250,
   redialMsMax: 30_000,
+  outsideMsMax: 3_000,
   keepAliveMs: 10_000,
   silentMsMax: 35_000,
   retireMsMax: 5_000,

@@ -50,6 +50,8 @@ export type TlsPeerNetworkOptions = {
   readonly judge: PeerJudge;
   /** All members, this node too. After a change call {@link TlsPeerNetwork.review}. */
   readonly members: () => readonly PeerMember[];
+  /** Whether this node is no member yet of a channel that it follows: it then dials more often. */
+  readonly isOutside?: () => boolean;
   readonly ways: readonly PeerWay[];
   /** Whether other peers may be relayed; a border gateway has to. */
   readonly relays: boolean;
@@ -147,7 +149,11 @@ export class TlsPeerNetwork implements PeerNetwork {
     for (const [name, entry] of this.#entries) {
       const member = members.find((known) => known.name === name);
       if (member === undefined) this.#forget(name, entry);
-      else entry.member = member;
+      else {
+        entry.member = member;
+        // Who was refused while it was outside may be let in now.
+        if (entry.link === undefined) entry.dialler?.nudge();
+      }
     }
     for (const member of members) {
       if (member.name === this.#options.self.name || this.#entries.has(member.name)) continue;
@@ -182,6 +188,7 @@ export class TlsPeerNetwork implements PeerNetwork {
       limits: this.#limits,
       targets: () => this.#targets(entry),
       hasLink: () => entry.link !== undefined,
+      isOutside: () => this.#options.isOutside?.() === true,
       dial: (target, { signal }) => this.#dial(entry, target, signal),
       failed: () => entry.counts.count("PEER_UNREACHABLE"),
     });
