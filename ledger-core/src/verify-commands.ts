@@ -16,9 +16,9 @@ import { treeHasher } from "./log/leaf-hash.ts";
 import { noteBytesMax } from "./log/limits.ts";
 import { formatTime } from "./receipt/civil-time.ts";
 import { describeEpochs, viewEpochs } from "./receipt/describe-epochs.ts";
-import { describeReceipt, mlDsaLine } from "./receipt/describe-receipt.ts";
+import { describeReceipt, mlDsaLine, recoveredLine } from "./receipt/describe-receipt.ts";
 import type { EpochChain, EpochFault } from "./receipt/epoch-chain.ts";
-import { followEpochs } from "./receipt/epoch-chain.ts";
+import { conflictOf, followEpochs } from "./receipt/epoch-chain.ts";
 import type { EpochsFormatFault } from "./receipt/epochs-file.ts";
 import { parseEpochs } from "./receipt/epochs-file.ts";
 import type { ExplainedFault, Language } from "./receipt/explain-fault.ts";
@@ -121,10 +121,13 @@ export function exportReceiptFile(
   );
 }
 
-/** Which validators the channel had, from the trust policy's on. Throws FILE_UNREADABLE. */
+/**
+ * Which validators the channel had, from the trust policy's on, and whether further files of it say of the same
+ * loss that it was recovered otherwise. Throws FILE_UNREADABLE.
+ */
 export function judgeEpochsFile(
   file: string,
-  options: OutputOptions & { readonly trust: string },
+  options: OutputOptions & { readonly trust: string; readonly others?: readonly string[] },
 ): Judgement {
   const policy = parseTrustPolicy(readBounded(options.trust, trustPolicyBytesMax));
   if (!policy.ok) return invalid(policy.fault, options);
@@ -132,6 +135,12 @@ export function judgeEpochsFile(
   const epochs = readEpochs(value, file);
   if (!epochs.ok) return invalid(epochs.fault, options);
   const chain = present(epochs.value.epochs, "epochs of a file");
+  for (const path of options.others ?? []) {
+    const other = readEpochs(value, path);
+    if (!other.ok) return invalid(other.fault, options);
+    const conflict = conflictOf(chain, present(other.value.epochs, "epochs of a file"));
+    if (conflict !== undefined) return invalid(conflict, options);
+  }
   const lines = describeEpochs(sha256, value, { chain, language: options.lang });
   return { valid: true, lines, object: viewEpochs(chain) };
 }
@@ -162,6 +171,9 @@ export function judgeCheckpointFile(file: string, options: TrustOptions): Judgem
           : `Cosigned by ${validator} (${organisation}) at ${formatTime(at)}`,
       ),
       ...(sealed.value.mlDsa === undefined ? [] : [mlDsaLine(sealed.value.mlDsa, options.lang)]),
+      ...(sealed.value.recovered === undefined
+        ? []
+        : [recoveredLine(sealed.value.recovered, options.lang)]),
       zh ? `最迟存在于：${formatTime(notAfter)}` : `Existed no later than: ${formatTime(notAfter)}`,
     ],
     object: viewSeal(sealed.value),

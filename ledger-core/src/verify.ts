@@ -89,8 +89,11 @@ function createProgram(): Command {
   addCommand(program, "epochs")
     .description("follow a channel's validators from the trust policy's on, and list them")
     .argument("<file>", "the epochs file; - is standard input")
+    .argument("[others...]", "of other members: whether they know of another recovery")
     .requiredOption("--trust <file>", "the trust policy, trust.json")
-    .action((file: string, options: FileOptions) => print(judgeEpochsFile(file, options), options));
+    .action((file: string, others: string[], options: FileOptions) =>
+      print(judgeEpochsFile(file, { ...options, others }), options),
+    );
   return program;
 }
 

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
-import { encodeEpochs, parseEpochs } from "@tamga/ledger-core/receipt/epochs-file";
+import { boundariesOf, encodeEpochs, parseEpochs } from "@tamga/ledger-core/receipt/epochs-file";
 import { epochsBytesMax } from "@tamga/ledger-core/receipt/limits";
 import type { KnownEpochs } from "./known-epochs.ts";
 
@@ -39,7 +39,9 @@ export class KeptEpochs {
   #read(known: KnownEpochs): string | undefined {
     const parsed = parseEpochs(readBounded(this.#path, epochsBytesMax));
     if (!parsed.ok) return parsed.fault.code;
-    const boundaries = parsed.value;
+    const boundaries = boundariesOf(parsed.value);
+    // The agent keeps none such: after a recovery it is given another trust policy.
+    if (boundaries === undefined) return "EPOCHS_RECOVERED";
     const taken = known.take({ total: boundaries.length, from: 0, boundaries });
     if (!taken.ok) return taken.fault.code;
     this.#written = boundaries.length;

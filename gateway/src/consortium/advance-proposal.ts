@@ -13,7 +13,7 @@ import {
   judgeProposed,
   signDraft,
 } from "./proposal.ts";
-import type { Proposal } from "./proposal-file.ts";
+import type { OrderedProposal } from "./proposal-file.ts";
 import { writeProposal } from "./proposal-file.ts";
 import type { View } from "./proposal-view.ts";
 import { laterOf, speakerOf, speaks, standing } from "./proposal-view.ts";
@@ -29,7 +29,7 @@ import { refusal, refuseFault } from "./refusal-sentences.ts";
 export async function advance(
   config: GatewayConfig,
   file: string,
-  { proposal, view }: { readonly proposal: Proposal; readonly view: View | undefined },
+  { proposal, view }: { readonly proposal: OrderedProposal; readonly view: View | undefined },
 ): Promise<readonly string[]> {
   const signed =
     proposal.stage === "draft"
@@ -42,9 +42,9 @@ export async function advance(
 
 async function advanceDraft(
   config: GatewayConfig,
-  { channelId, draft }: Extract<Proposal, { readonly stage: "draft" }>,
+  { channelId, draft }: Extract<OrderedProposal, { readonly stage: "draft" }>,
   view: View | undefined,
-): Promise<Proposal> {
+): Promise<OrderedProposal> {
   if (view !== undefined) refuseFault(judgeDraft(view.state, draft));
   const key = loadValidatorKey(pathsOf(config).validatorKey);
   const ready = addReadiness(draft, channelId, { name: config.gateway, key }) ?? draft;
@@ -66,9 +66,9 @@ async function advanceDraft(
 
 async function advanceSigned(
   config: GatewayConfig,
-  proposal: Extract<Proposal, { readonly stage: "signed" }>,
+  proposal: Extract<OrderedProposal, { readonly stage: "signed" }>,
   view: View | undefined,
-): Promise<Proposal> {
+): Promise<OrderedProposal> {
   if (view === undefined || !speaks(config, view.state)) throw refusal("ORGANISATION_UNKNOWN");
   const speaker = await speakerOf(config);
   const transaction = await addApproval(speaker, proposal.transaction);

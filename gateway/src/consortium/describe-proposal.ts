@@ -9,11 +9,11 @@ import type { ApprovalRule, ValidatorsClaims } from "@tamga/ledger-core/wire/gov
 import { governedKinds, parseGovernanceClaims } from "@tamga/ledger-core/wire/governance-claims";
 import { shortKey } from "./member-file.ts";
 import { parsedStatement, signersOf } from "./proposal.ts";
-import type { Proposal } from "./proposal-file.ts";
+import type { OrderedProposal } from "./proposal-file.ts";
 
 /** @param state of the channel where it is here; without it nothing can be compared. */
 export function describeProposal(
-  proposal: Proposal,
+  proposal: OrderedProposal,
   state: ChannelState | undefined,
 ): readonly string[] {
   if (proposal.stage === "draft")
@@ -81,7 +81,7 @@ export function describeRule({ governed, role, threshold, organisations }: Appro
 
 /** Organisations that count for a proposal and have not signed it, and how many have to. */
 export function missingApprovers(
-  proposal: Extract<Proposal, { readonly stage: "signed" }>,
+  proposal: Extract<OrderedProposal, { readonly stage: "signed" }>,
   state: ChannelState,
 ): { readonly names: readonly string[]; readonly needed: number } {
   const { type } = parsedStatement(proposal.transaction).header;

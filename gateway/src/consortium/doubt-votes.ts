@@ -1,13 +1,11 @@
 /** After a restore: the votes on this disk may be fewer than those that this validator sent. */
 
-import { existsSync, readFileSync } from "node:fs";
-import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { existsSync } from "node:fs";
 import { faultsTolerated } from "@tamga/ledger-core/base/quorum";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
-import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import { SqliteVoteStore } from "@tamga/ledger-core/ledger/sqlite-vote-store";
-import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
 import type { SitePaths } from "../site/site.ts";
+import { judgeJoined } from "./channel-file.ts";
 
 /**
  * Sets the durable flag with which a validator signs nothing until n − q + f + 1 others have said how far
@@ -18,13 +16,7 @@ import type { SitePaths } from "../site/site.ts";
  */
 export function doubtVotes(paths: SitePaths): number | undefined {
   if (!existsSync(paths.channel)) return undefined;
-  const opening = parseTransaction(new Uint8Array(readFileSync(paths.channel)));
-  const genesis = opening.ok ? judgeGenesis(nodeCrypto, opening.value) : opening;
-  if (!genesis.ok) {
-    const sentence = `${paths.channel} is not the channel file that was joined: put it back from a backup.`;
-    throw new OperationalError("CHANNEL_FILE_INVALID", sentence);
-  }
-  const { policy, identity } = genesis.value;
+  const { policy, identity } = judgeJoined(paths).genesis;
   const n = policy.validators.length;
   if (n === 1) return undefined;
   const votes = SqliteVoteStore.open(paths.votes, nodeCrypto);

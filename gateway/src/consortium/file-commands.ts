@@ -7,7 +7,7 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { lockDataDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
-import { boundaryProofs } from "@tamga/ledger-core/ledger/boundary-proofs";
+import { epochItems } from "@tamga/ledger-core/ledger/epoch-items";
 import type { Exported } from "@tamga/ledger-core/ledger/export-ledger";
 import { exportLedger, headOf, importLedger } from "@tamga/ledger-core/ledger/export-ledger";
 import { LedgerNode } from "@tamga/ledger-core/ledger/ledger-node";
@@ -153,22 +153,14 @@ const blocksPerLine = 1_000;
  * @throws OperationalError EPOCHS_CERTIFICATE_MISSING, FILE_UNWRITABLE, LEDGER_MISSING.
  */
 export function writeEpochs(config: GatewayConfig, file: string): number {
-  return readLedgerBook(config, ({ chain, genesis }) => {
-    const proofs = [...boundaryProofs(chain)];
-    const lacking = [...chain.boundaries()][proofs.length];
-    if (lacking !== undefined) {
-      const { height } = lacking.block.header;
-      throw new OperationalError(
-        "EPOCHS_CERTIFICATE_MISSING",
-        `The certificate of boundary block ${height} is not here: write the file at another member.`,
-      );
-    }
-    const followed = followEpochs(nodeCrypto, genesis.policy, proofs);
+  return readLedgerBook(config, ({ channel, chain }) => {
+    const items = epochItems(channel, chain);
+    const followed = followEpochs(nodeCrypto, channel.opening().policy, items);
     assert(
       followed.ok,
       `the boundaries of our own chain follow${followed.ok ? "" : followed.fault.code}`,
     );
-    writeFileDurable(file, encodeEpochs(proofs), 0o644);
+    writeFileDurable(file, encodeEpochs(items), 0o644);
     return followed.value.epochs.length;
   });
 }

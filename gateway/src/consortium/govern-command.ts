@@ -19,14 +19,21 @@ import { draftMembers } from "./draft-members.ts";
 import { readMember } from "./member-file.ts";
 import { mergeRules } from "./parse-rule.ts";
 import { judgeDraft, judgeProposed, stateAs } from "./proposal.ts";
-import type { Proposal } from "./proposal-file.ts";
+import type { OrderedProposal } from "./proposal-file.ts";
 import { readProposal } from "./proposal-file.ts";
 import type { View } from "./proposal-view.ts";
 import { laterOf, speakerOf, standing, viewFor, viewOf } from "./proposal-view.ts";
+import {
+  addLedgerRecoverCommand,
+  addProposeRecoveryCommand,
+  approveInFile,
+  showRecovery,
+} from "./recover-command.ts";
 import { refusal, refuseFault } from "./refusal-sentences.ts";
 
 type Where = () => ConfigSource;
 type To = { readonly to: string };
+type RecoveryOptions = { readonly acknowledge?: string; readonly json?: boolean };
 
 export function addLedgerGovernCommands(ledger: Command, where: Where): void {
   const config = () => readGatewayConfig(where());
@@ -59,16 +66,21 @@ export function addLedgerGovernCommands(ledger: Command, where: Where): void {
     .action((options: To & { device: string; key: string; reason: string }) =>
       proposeRevocation(config(), options),
     );
+  addProposeRecoveryCommand(propose, where);
+  addLedgerRecoverCommand(ledger, where);
   ledger
     .command("show")
     .description("what a proposal would change, and who has signed it")
     .argument("<file>")
-    .action((file: string) => show(config(), file));
+    .option("--json", "of a recovery: as one JSON object")
+    .action((file: string, options: RecoveryOptions) => show(config(), file, options));
   ledger
     .command("approve")
     .description("sign a proposal for this organisation, in its file")
     .argument("<file>")
-    .action((file: string) => approve(config(), file));
+    .option("--acknowledge <text>", "of a recovery, where a quorum still answers")
+    .option("--json", "of a recovery: as one JSON object")
+    .action((file: string, options: RecoveryOptions) => approve(config(), file, options));
   ledger
     .command("submit")
     .description("hand what enough have approved to the running gateway")
@@ -85,7 +97,7 @@ async function proposeMembers(
   const view = viewOf(config);
   const draft = draftMembers(config, view.state, { admitted, removed: options.remove ?? [] });
   refuseFault(judgeDraft(view.state, draft));
-  const proposal: Proposal = { channelId: view.channelId, stage: "draft", draft };
+  const proposal: OrderedProposal = { channelId: view.channelId, stage: "draft", draft };
   say(await advance(config, options.to, { proposal, view }));
 }
 
@@ -133,25 +145,35 @@ async function keepSigned(
   { statement, view }: { readonly statement: Uint8Array; readonly view: View },
 ): Promise<void> {
   const transaction = { statement, consistency: [], certificates: [] };
-  const proposal: Proposal = { channelId: view.channelId, stage: "signed", transaction };
+  const proposal: OrderedProposal = { channelId: view.channelId, stage: "signed", transaction };
   say(await advance(config, file, { proposal, view }));
 }
 
-function show(config: GatewayConfig, file: string): void {
+function show(config: GatewayConfig, file: string, options: RecoveryOptions): void {
   const proposal = readProposal(file);
+  if (proposal.stage === "recovery") {
+    showRecovery(config, file, proposal, options);
+    return;
+  }
   const view = viewFor(config, file, proposal);
   say(describeProposal(proposal, view?.state));
   if (view !== undefined) say([standing(proposal, view, file)]);
 }
 
-async function approve(config: GatewayConfig, file: string): Promise<void> {
+async function approve(
+  config: GatewayConfig,
+  file: string,
+  options: RecoveryOptions,
+): Promise<void> {
   const proposal = readProposal(file);
+  if (proposal.stage === "recovery") return approveInFile(config, file, proposal, options);
   const view = viewFor(config, file, proposal);
   say(await advance(config, file, { proposal, view }));
 }
 
 async function submit(config: GatewayConfig, file: string): Promise<void> {
   const proposal = readProposal(file);
+  if (proposal.stage === "recovery") throw refusal("RECOVERY_NOT_SUBMITTED");
   const view = viewFor(config, file, proposal);
   if (proposal.stage === "draft") throw refusal("READINESS_TOO_FEW");
   if (view?.isOrdered(proposal) !== true && view !== undefined) {

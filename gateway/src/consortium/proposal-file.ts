@@ -12,17 +12,16 @@ import {
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
 import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import type { EpochItem } from "@tamga/ledger-core/receipt/epochs-file";
+import { encodeEpochs, isRecovery, parseEpochs } from "@tamga/ledger-core/receipt/epochs-file";
+import { epochsBytesMax } from "@tamga/ledger-core/receipt/limits";
 import type { ValidatorsClaims } from "@tamga/ledger-core/wire/governance-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { validatorsMax } from "@tamga/ledger-core/wire/limits";
 import type { StatementType } from "@tamga/ledger-core/wire/statement";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
-import {
-  encodeTransaction,
-  parseTransaction,
-  transactionBytesMax,
-} from "@tamga/ledger-core/wire/transaction";
+import { encodeTransaction, parseTransaction } from "@tamga/ledger-core/wire/transaction";
 import { z } from "zod";
 import { base64, identifier } from "./file-fields.ts";
 
@@ -37,15 +36,25 @@ export type Proposal = {
   | { readonly stage: "draft"; readonly draft: MembersDraft }
   /** Signed by one organisation; the others approve it. */
   | { readonly stage: "signed"; readonly transaction: Transaction }
+  | RecoveryProposal
 );
+
+/** What its channel orders in the end. */
+export type OrderedProposal = Exclude<Proposal, { readonly stage: "recovery" }>;
+
+/** Of a channel that lost its quorum: an epochs file that ends with the recovery, signed by one organisation at least. */
+export type RecoveryProposal = {
+  readonly stage: "recovery";
+  readonly items: readonly EpochItem[];
+};
 
 /** What may travel as a proposal, and be submitted over HTTP. */
 export function isProposable(type: StatementType): boolean {
   return type === "policy" || type === "validators" || type === "device";
 }
 
-/** Bytes of a proposal: a transaction in base64, and what is around it. */
-export const proposalFileBytesMax = Math.ceil(transactionBytesMax / 3) * 4 + 1_024;
+/** Bytes of a proposal: an epochs file in base64, which is more than any transaction, and what is around it. */
+export const proposalFileBytesMax = Math.ceil(epochsBytesMax / 3) * 4 + 1_024;
 const version = 1;
 
 const digest = z.string().transform((text, context): Digest => {
@@ -60,6 +69,14 @@ const transaction = base64().transform((bytes, context): Transaction => {
   if (parsed.ok && statement.ok && isProposable(statement.value.header.type)) return parsed.value;
   const code = statement.ok ? "not a change of a channel" : statement.fault.code;
   context.addIssue({ code: "custom", message: `is no transaction to propose (${code})` });
+  return z.NEVER;
+});
+const recovery = base64().transform((bytes, context): readonly EpochItem[] => {
+  const parsed = parseEpochs(bytes);
+  const last = parsed.ok ? parsed.value.at(-1) : undefined;
+  if (parsed.ok && last !== undefined && isRecovery(last)) return parsed.value;
+  const code = parsed.ok ? "no recovery at its end" : parsed.fault.code;
+  context.addIssue({ code: "custom", message: `is no recovery of a channel (${code})` });
   return z.NEVER;
 });
 
@@ -98,6 +115,14 @@ const schema = z.discriminatedUnion("stage", [
     stage: z.literal("signed"),
     transaction,
   }),
+  z
+    .strictObject({
+      version: z.literal(version),
+      channelId: digest,
+      stage: z.literal("recovery"),
+      recovery,
+    })
+    .transform(({ recovery: items, ...head }) => ({ ...head, items })),
 ]);
 
 export function encodeProposal(proposal: Proposal): string {
@@ -108,6 +133,7 @@ export function encodeProposal(proposal: Proposal): string {
 function contentOf(proposal: Proposal) {
   if (proposal.stage === "signed")
     return { transaction: toBase64(encodeTransaction(proposal.transaction)) };
+  if (proposal.stage === "recovery") return { recovery: toBase64(encodeEpochs(proposal.items)) };
   const { epoch, validators, organisations, readiness } = proposal.draft;
   return {
     draft: {

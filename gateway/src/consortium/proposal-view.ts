@@ -16,11 +16,11 @@ import { missingApprovers } from "./describe-proposal.ts";
 import { readLedgerBook } from "./ledger-book.ts";
 import type { Speaker } from "./proposal.ts";
 import { identityHex, isReady, judgeProposed } from "./proposal.ts";
-import type { Proposal } from "./proposal-file.ts";
+import type { OrderedProposal } from "./proposal-file.ts";
 import { explainRefusal } from "./refusal-sentences.ts";
 
 /** How far a proposal is, and who is next. */
-export function standing(proposal: Proposal, view: View, file: string): string {
+export function standing(proposal: OrderedProposal, view: View, file: string): string {
   if (proposal.stage === "draft")
     return isReady(proposal.draft)
       ? "enough are ready: a member of the channel runs `ledger approve` next"
@@ -42,7 +42,7 @@ export type View = {
   readonly state: ChannelState;
   readonly finalAt: UnixMillis;
   readonly size: number;
-  isOrdered(proposal: Extract<Proposal, { readonly stage: "signed" }>): boolean;
+  isOrdered(proposal: Extract<OrderedProposal, { readonly stage: "signed" }>): boolean;
 };
 
 /** @throws OperationalError LEDGER_MISSING, DATABASE_*. */
@@ -61,7 +61,11 @@ export function viewOf(config: GatewayConfig): View {
 }
 
 /** Undefined for a node that has taken the channel file and never run: it can say that it is ready. */
-export function viewFor(config: GatewayConfig, file: string, proposal: Proposal): View | undefined {
+export function viewFor(
+  config: GatewayConfig,
+  file: string,
+  proposal: OrderedProposal,
+): View | undefined {
   const paths = pathsOf(config);
   const view = existsSync(paths.ledger) ? viewOf(config) : undefined;
   const channelId = view?.channelId ?? readChannelFile(config).genesis.identity.id;

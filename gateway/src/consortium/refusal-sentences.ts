@@ -27,6 +27,8 @@ const sentences: Readonly<Record<string, string>> = {
   POLICY_UNATTAINABLE: "A rule would need more organisations than there are: lower it first.",
   READINESS_TOO_FEW: "Too few of the new validators are ready: hand it to the others first.",
   READINESS_WRONG: "A new validator's signature in it is not good: propose it anew.",
+  RECOVERY_NOT_SUBMITTED:
+    "Nobody orders a recovery: on each node, its gateway stopped, tamga-gateway ledger recover FILE.",
   REVOCATIONS_FULL: "The channel holds as many revocations as it may: open a new channel.",
   SIGNATURE_WRONG: "The signature is not of that organisation's CA: propose it anew at its node.",
   TRANSACTION_OTHER_CHANNEL: "It is of another channel: submit it at a node of that one.",

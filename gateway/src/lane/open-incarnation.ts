@@ -2,11 +2,12 @@
 
 import { randomBytes } from "node:crypto";
 import { assert, present } from "@tamga/ledger-core/base/assert";
+import { equal } from "@tamga/ledger-core/base/bytes";
 import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { SqliteLog } from "@tamga/ledger-core/ledger/sqlite-log";
 import { laneRowsPerPageMax } from "../limits.ts";
-import type { Opening } from "./lane-opening.ts";
+import type { IncarnationHead, Opening } from "./lane-opening.ts";
 import type { LaneRow } from "./lane-rows.ts";
 import type { LaneIdentity, LaneSigner } from "./lane-statements.ts";
 import { signGatewayStatement } from "./lane-statements.ts";
@@ -57,7 +58,11 @@ export function openIncarnation(
     log.append([signGatewayStatement(signer, identity, claims, now)]);
     if (before !== undefined) {
       const old = openLaneLog(tables, crypto, before.ordinal);
-      moveUnordered(tables, { log: old, ordinal: before.ordinal }, { log, ordinal });
+      moveUnordered(
+        tables,
+        { log: old, ordinal: before.ordinal, end: endOf(before, predecessor) },
+        { log, ordinal },
+      );
     }
   });
   open.immediate();
@@ -66,8 +71,19 @@ export function openIncarnation(
 
 type OpenLog = { readonly log: SqliteLog; readonly ordinal: number };
 
-function moveUnordered(tables: LaneTables, from: OpenLog, to: OpenLog): void {
-  const orderedSize = tables.lanes.ordered(from.ordinal)?.head.size ?? 0n;
+/** How far the ledger of now has ordered the incarnation: a recovered channel may have lost its last heads. */
+function endOf(before: LaneRow, predecessor: IncarnationHead | undefined): bigint | undefined {
+  const isOf = predecessor !== undefined && equal(predecessor.incarnation, before.incarnation);
+  return isOf ? predecessor.head.size : undefined;
+}
+
+function moveUnordered(
+  tables: LaneTables,
+  from: OpenLog & { readonly end: bigint | undefined },
+  to: OpenLog,
+): void {
+  const recorded = tables.lanes.ordered(from.ordinal)?.head.size ?? 0n;
+  const orderedSize = from.end !== undefined && from.end < recorded ? from.end : recorded;
   const end = { lane: from.ordinal, leafIndex: BigInt(from.log.size) };
   const start = { lane: from.ordinal, leafIndex: orderedSize };
   // A moved row leaves the range, so every page begins where the first did.

@@ -7,6 +7,7 @@ import type { CryptoPort } from "../base/crypto-port.ts";
 import { quorumOf } from "../base/quorum.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
+import type { VerifiedRecovery } from "../receipt/recovery.ts";
 import type { TrustPolicy, TrustPolicyFault } from "../receipt/trust-policy.ts";
 import { judgeTrustPolicy } from "../receipt/trust-policy.ts";
 import type { ChannelOpenClaims } from "../wire/channel-claims.ts";
@@ -30,12 +31,14 @@ export type ChannelIdentity = {
   readonly origin: string;
 };
 
-/** A judged channel-open transaction; only {@link judgeGenesis} makes it. */
+/** A judged channel-open or recovery; only {@link judgeGenesis} and `recoveredGenesis` make it. */
 export type ChannelGenesis = {
   readonly identity: ChannelIdentity;
   readonly claims: ChannelOpenClaims;
   /** What a receipt verifier needs to trust this channel: the content of `trust.json`. */
   readonly policy: TrustPolicy;
+  /** Of a channel that was begun by its organisations after another had lost its quorum. */
+  readonly recovery?: VerifiedRecovery;
 };
 
 export type GenesisFault =

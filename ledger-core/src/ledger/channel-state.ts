@@ -11,6 +11,7 @@ import { encodeCbor } from "../base/cbor.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { TreeHasher } from "../log/leaf-hash.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
+import { stateMagic } from "../receipt/state-commitment.ts";
 import type { TrustPolicy } from "../receipt/trust-policy.ts";
 import { keyKinds } from "../wire/enrolment.ts";
 import type { Identifier } from "../wire/identifier.ts";
@@ -227,15 +228,20 @@ export class ChannelState {
    * the root of the one that was stored. SHA-256 over the sections' sizes and roots (DESIGN.md 19).
    */
   root(): Digest {
-    this.#root ??= this.context.crypto.sha256(encodeCbor(this.#commitment()));
+    this.#root ??= this.context.crypto.sha256(this.commitment());
     return this.#root;
+  }
+
+  /** What the root is the hash of (WIRE.md §13.1). */
+  commitment(): Uint8Array {
+    return encodeCbor(this.#commitment());
   }
 
   #commitment(): CborValue {
     const { lanes, openings, revocations, devices, deviceKeys, anchors, governance } = this.#parts;
     const list = revocations.head;
     return [
-      "tamga/state/1",
+      stateMagic,
       this.genesis.identity.id,
       ...[lanes, openings, devices, deviceKeys, anchors].map((map) => [map.size, map.root()]),
       [list.size, list.root],

@@ -6,14 +6,15 @@ import type { CborValue } from "../base/cbor.ts";
 import type { FieldReader } from "../base/field-reader.ts";
 import { quorumOf } from "../base/quorum.ts";
 import type { NextEpoch } from "../consensus/application.ts";
+import type { Members } from "../receipt/state-commitment.ts";
+import { parseMembers } from "../receipt/state-commitment.ts";
 import type { TrustPolicy, TrustPolicyContent } from "../receipt/trust-policy.ts";
 import { judgeTrustPolicy, organisationNames } from "../receipt/trust-policy.ts";
 import type { Validator } from "../wire/channel-claims.ts";
-import { parseValidator } from "../wire/channel-claims.ts";
 import type { ApprovalRule, GovernedKind } from "../wire/governance-claims.ts";
 import { approvalRuleValue, parseApprovalRule } from "../wire/governance-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
-import { approvalRulesMax, certificateBytesMax, validatorsMax } from "../wire/limits.ts";
+import { approvalRulesMax, validatorsMax } from "../wire/limits.ts";
 import type { ChannelChange } from "./channel-content.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 
@@ -44,6 +45,18 @@ export function firstGovernance(genesis: ChannelGenesis): Governance {
     rules: [],
     policySequence: 0n,
     policy: genesis.identity.id,
+    pending: undefined,
+  });
+}
+
+/** Of a channel that a recovery began: other members, epoch 0, and the rules that held. */
+export function recoveredGovernance(genesis: ChannelGenesis, lost: Governance): Governance {
+  const { rules, policySequence, policy } = lost;
+  return governanceOf(genesis.policy, {
+    epoch: 0,
+    rules,
+    policySequence,
+    policy: policySequence === 0n ? genesis.identity.id : policy,
     pending: undefined,
   });
 }
@@ -162,27 +175,11 @@ export function parseGovernance(
     : undefined;
 }
 
-type Members = Pick<TrustPolicyContent, "organisations" | "validators">;
-
 function membersValue({ organisations, validators }: Members): CborValue {
   return [
     organisations.map(({ name, ca }) => [name, ca]),
     validators.map((v: Validator) => [v.name, v.organisation, v.publicKey]),
   ];
-}
-
-function parseMembers(fields: FieldReader): Members {
-  const members = {
-    organisations: fields.list(0, validatorsMax, (item) => {
-      const entry = item.nested(0);
-      const organisation = { name: entry.identifier(0), ca: entry.bytes(1, certificateBytesMax) };
-      entry.close();
-      return organisation;
-    }),
-    validators: fields.list(1, validatorsMax, (item) => parseValidator(item.nested(0))),
-  };
-  fields.close();
-  return members;
 }
 
 function parsePending(fields: FieldReader): PendingMembers {

@@ -4,19 +4,9 @@
  */
 
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  copyFileSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Digest } from "../base/bytes.ts";
-import { toHex } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { databaseError, openDatabase } from "../daemon/sqlite.ts";
@@ -28,6 +18,7 @@ import type { Transaction } from "../wire/transaction.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import type { CaSigner } from "./create-channel.ts";
 import { createChannel } from "./create-channel.ts";
+import { asideName, keepAside } from "./keep-aside.ts";
 import { createLog, judgeOwn, requireOneValidator, selfOf } from "./own-channel.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
 import type { ValidatorKey } from "./validator-key.ts";
@@ -78,7 +69,7 @@ export async function reopenChannel(options: ReopenOptions): Promise<Reopened> {
   for (const suffix of ["", "-wal", "-shm"]) rmSync(next + suffix, { force: true });
   const { transaction } = await announce(options, genesis, head);
   const id = create(next, crypto, transaction);
-  const keptAside = asideName(path, genesis);
+  const keptAside = asideName(path, genesis.identity.incarnation);
   keepAside(path, keptAside);
   renameSync(next, path);
   fsyncDirectory(dirname(path));
@@ -140,26 +131,4 @@ function announce(options: ReopenOptions, old: ChannelGenesis, head: TreeHead) {
       at: clock.now(),
     },
   );
-}
-
-/** One name for each incarnation; a number where the same one was kept before. */
-function asideName(path: string, old: ChannelGenesis): string {
-  const name = `${path}.${toHex(old.identity.incarnation)}`;
-  for (let copy = 0; ; copy++) {
-    const candidate = copy === 0 ? name : `${name}.${copy}`;
-    if (!existsSync(candidate)) return candidate;
-  }
-}
-
-/** A second name for the old file, so that `path` never names nothing; a copy where links are not. */
-function keepAside(path: string, aside: string): void {
-  try {
-    linkSync(path, aside);
-  } catch {
-    copyFileSync(path, aside);
-    const descriptor = openSync(aside, "r");
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-  }
-  fsyncDirectory(dirname(path));
 }

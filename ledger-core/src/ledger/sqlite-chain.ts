@@ -227,6 +227,24 @@ export class SqliteChain {
     return heights.map((at) => this.#blockOf(present(this.#rows.at.get(at), "a measured block")));
   }
 
+  /** Headers from a block to the first one that has a certificate, with that; undefined where one is not there. */
+  finality(
+    height: number,
+    max: number,
+  ): { readonly headers: readonly Header[]; readonly certificate: Certificate } | undefined {
+    const end = this.#rows.certifiedFrom.get(height);
+    if (end === undefined || end - height >= max) return undefined;
+    const headers: Header[] = [];
+    for (let at = height; at <= end; at++) {
+      const header = this.header(at);
+      if (header === undefined) return undefined;
+      headers.push(header);
+    }
+    const { certificate } = present(this.#rows.at.get(end), "a certified block");
+    const bytes = present(certificate, "its certificate");
+    return { headers, certificate: certificateOf(end, bytes) };
+  }
+
   /** The validators of an epoch that has begun; the first is the genesis'. */
   validatorsOf(epoch: number): ValidatorSet | undefined {
     if (epoch === 0) return new ValidatorSet(0, this.#genesis.policy.validators);

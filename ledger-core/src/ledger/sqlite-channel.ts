@@ -24,6 +24,7 @@ import type { LedgerState, OrderedHistory } from "./ledger-state.ts";
 import type { ChannelRows } from "./sqlite-channel-rows.ts";
 import { openChannelRows } from "./sqlite-channel-rows.ts";
 import { SqliteLog } from "./sqlite-log.ts";
+import { firstRecoveredState, genesisAfter } from "./sqlite-recovery.ts";
 
 /** A transaction that was judged valid, and what it does. */
 export type OrderedTransaction = {
@@ -127,8 +128,13 @@ export class SqliteChannel {
     return { statement, ...evidence };
   }
 
-  /** The channel that leaf 0 opens. @throws OperationalError DATABASE_CORRUPT. */
+  /** The channel that leaf 0 opens, or the newest recovery began. @throws OperationalError DATABASE_CORRUPT. */
   genesis(): ChannelGenesis {
+    return genesisAfter(this.db, this.crypto, this.opening());
+  }
+
+  /** The channel that leaf 0 opens, whatever became of it. @throws OperationalError DATABASE_CORRUPT. */
+  opening(): ChannelGenesis {
     const transaction = this.transaction(0);
     assert(transaction !== undefined, "the channel has been opened");
     const judged = judgeGenesis(this.crypto, transaction);
@@ -179,14 +185,27 @@ export class SqliteChannel {
    */
   verifyAll(from?: { readonly state: ChannelState; readonly size: number }): void {
     this.log.verifyAll();
-    const genesis = this.genesis();
-    let state = from?.state ?? ChannelState.of({ crypto: this.crypto, genesis });
-    const begin = from?.size ?? 1;
+    const state = this.stateAt(this.log.size, from);
+    const stored = this.loadState(this.genesis()).channel;
+    if (!equal(stored.root(), state.root())) throw corrupt("its state is not what its log led to");
+  }
+
+  /**
+   * The state that the first leaves led to, of a size at which a block ended; for the rest as {@link verifyAll}.
+   *
+   * @throws OperationalError DATABASE_CORRUPT.
+   */
+  stateAt(
+    size: number,
+    from: { readonly state: ChannelState; readonly size: number } = this.#firstState(),
+  ): ChannelState {
+    let { state } = from;
+    const begin = from.size;
     const { epoch } = state.governance;
     const boundaries = this.rows.boundaries().filter((row) => row.epoch > epoch);
     for (let index = 1; index < begin; index++) this.#identified(index);
-    const beginEpochs = (size: number) => {
-      while (boundaries[0] !== undefined && boundaries[0].size <= size) {
+    const beginEpochs = (upTo: number) => {
+      while (boundaries[0] !== undefined && boundaries[0].size <= upTo) {
         boundaries.shift();
         if (state.governance.pending === undefined) throw corrupt("nothing asked for a boundary");
         state = state.beginEpoch();
@@ -194,14 +213,22 @@ export class SqliteChannel {
     };
     for (const { first, count, time } of this.rows.blocks()) {
       if (first + count <= begin) continue;
+      if (first >= size) break;
       beginEpochs(first);
       for (let index = Math.max(first, begin); index < first + count; index++)
         state = this.#replay(state, index, time);
     }
-    beginEpochs(this.log.size);
+    beginEpochs(size);
     for (const gateway of this.rows.frozenWithoutTrace()) state = state.freeze(gateway);
-    const stored = this.loadState(genesis).channel;
-    if (!equal(stored.root(), state.root())) throw corrupt("its state is not what its log led to");
+    return state;
+  }
+
+  /** Of the log's first leaf, or of the recovery's, which begins with what its channel had been. */
+  #firstState(): { readonly state: ChannelState; readonly size: number } {
+    const { crypto } = this;
+    const genesis = this.opening();
+    const recovered = firstRecoveredState(this.db, crypto, genesis);
+    return recovered ?? { state: ChannelState.of({ crypto, genesis }), size: 1 };
   }
 
   #replay(state: ChannelState, index: number, time: UnixMillis): ChannelState {

@@ -77,7 +77,7 @@ export function openRows(db: Database.Database, prefix: string): SqliteLogRows {
 }
 
 /** Level above, index below: 45 bits hold the tiles of 2^53 leaves, and 7 levels stay below 2^53. */
-function placeOf(level: number, index: number): number {
+export function placeOf(level: number, index: number): number {
   return level * 2 ** 46 + index;
 }
 

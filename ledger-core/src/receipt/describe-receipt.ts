@@ -9,6 +9,7 @@ import type { Language } from "./explain-fault.ts";
 import { printable } from "./printable.ts";
 import type { Phrases } from "./receipt-phrases.ts";
 import { phrases } from "./receipt-phrases.ts";
+import type { Recovered } from "./sealers.ts";
 import { groupedHex, organisationNames, trustPolicyDigest } from "./trust-policy.ts";
 import type { MlDsaSeal } from "./verify-ml-dsa.ts";
 import type { VerifiedReceipt } from "./verify-receipt.ts";
@@ -47,9 +48,17 @@ export function describeReceipt(
     say.organisations(cosigners.length, all.length, cosigners.join(", ")),
     ...(final?.mlDsa === undefined ? [] : [mlDsaLine(final.mlDsa, language)]),
     ...(seal === undefined || seal.epoch === 0 ? [] : [say.laterEpoch(seal.epoch)]),
+    ...(seal?.recovered === undefined ? [] : [recoveredLine(seal.recovered, language)]),
     say.trustPolicy(groupedHex(trustPolicyDigest(sha256, policy))),
     say.lastLine,
   ];
+}
+
+/** That the channel was recovered, when, and by how many of its organisations. */
+export function recoveredLine(recovered: Recovered, language: Language): string {
+  const { time, size, signedBy, ofOrganisations } = recovered;
+  const at = formatTime(time);
+  return phrases[language].recovered(at, size, signedBy.length, ofOrganisations.length);
 }
 
 /** Who cosigned with a second key, and what this program could not check. */

@@ -11,7 +11,7 @@ import { quorumOf } from "../base/quorum.ts";
 import { unixMillis } from "../base/time.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { followEpochs } from "./epoch-chain.ts";
-import type { BoundaryProof } from "./epochs-file.ts";
+import type { EpochItem } from "./epochs-file.ts";
 import { encodeEpochs, parseEpochs } from "./epochs-file.ts";
 import { epochsBytesMax, epochsMax } from "./limits.ts";
 
@@ -26,7 +26,7 @@ const fifth = fresh("validator-5", "organisation-5");
 const members = new SyntheticEpochs(site).members;
 const five: readonly Member[] = [...members, fifth];
 
-function verdict(boundaries: readonly BoundaryProof[], policy = site.policy): string {
+function verdict(boundaries: readonly EpochItem[], policy = site.policy): string {
   const followed = followEpochs(nodeCrypto, policy, boundaries);
   return followed.ok ? "valid" : followed.fault.code;
 }

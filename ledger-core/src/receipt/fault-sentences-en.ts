@@ -178,6 +178,41 @@ export const sentencesEn: FaultSentences = {
   EPOCH_KEY_BAD: "The key of an appointed validator is no Ed25519 key.",
   EPOCH_APPROVALS_MISSING: "Too few of the appointed validators said that they were ready.",
   EPOCH_APPROVAL_WRONG: "An appointed validator did not say that it was ready for this epoch.",
+  SEAL_AFTER_RECOVERY:
+    "The channel lost its quorum and was recovered at a smaller size: what its old " +
+    "validators sealed beyond that does not count.",
+  STATE_COMMITMENT_OTHER_CHANNEL: "What a state root is the hash of is another channel's state.",
+  RECOVERY_STATEMENT_MALFORMED: "A recovery of the channel is malformed.",
+  RECOVERY_NOT_ONE: "The statement by which a channel was to be recovered is of another kind.",
+  RECOVERY_OTHER_CHANNEL: "A recovery is of another channel than the one that the file has led to.",
+  RECOVERY_OUT_OF_ORDER: "A recovery is not the next one of its channel.",
+  RECOVERY_INCARNATION_USED: "A recovery has the incarnation of the channel that it recovers.",
+  RECOVERY_BLOCK_MALFORMED: "A block that a recovery rests on is malformed.",
+  RECOVERY_BLOCK_WRONG: "The blocks that a recovery rests on are not those that it names.",
+  RECOVERY_BLOCK_NOT_FINAL:
+    "The block that a recovery rests on was not made final by the certificate beside it.",
+  RECOVERY_CERTIFICATE_WRONG:
+    "The block that a recovery rests on was not made final by a quorum of its epoch.",
+  RECOVERY_WENT_BACK: "A recovery begins before the channel's last change of validators.",
+  RECOVERY_BEFORE_BLOCK: "A recovery says that it was made before the block that it rests on.",
+  RECOVERY_NOT_SEALED:
+    "The checkpoint that a recovery names was not sealed by the channel's validators.",
+  RECOVERY_STATE_WRONG:
+    "The members beside a recovery are not those of the state that its block led to.",
+  RECOVERY_STATE_MALFORMED: "The state beside a recovery is malformed.",
+  RECOVERY_CA_WRONG: "The CA certificates beside a recovery are not those that it names.",
+  RECOVERY_MEMBERS_WRONG: "The members that a recovery names cannot be a channel.",
+  RECOVERY_OLD_MEMBERS_WRONG: "The members of the channel that was lost could not be one.",
+  RECOVERY_SIGNER_UNKNOWN:
+    "A recovery was signed by an organisation that was no member of the lost channel.",
+  RECOVERY_SIGNER_REPEATED: "An organisation signed a recovery twice.",
+  RECOVERY_SIGNATURE_WRONG: "A recovery was not signed by the key of that organisation's CA.",
+  RECOVERY_APPROVAL_WRONG: "An approval beside a recovery is not one of that recovery.",
+  RECOVERY_SIGNERS_TOO_FEW: "Too few organisations of the lost channel signed its recovery.",
+  RECOVERY_CONFLICT:
+    "Two recoveries of one lost channel are both fully signed, so that two histories go " +
+    "on from one checkpoint and organisations signed for both: trust neither before they " +
+    "say which one stands.",
   CERTIFICATE_OTHER_EPOCH: "The certificate is of another epoch.",
   CERTIFICATE_SIGNER_UNKNOWN: "The certificate names a validator that the epoch does not have.",
   CERTIFICATE_SIGNER_REPEATED: "The certificate names a validator twice, or out of order.",

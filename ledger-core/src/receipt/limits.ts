@@ -13,3 +13,7 @@ export const epochsBytesMax = 16_777_216;
 /** Changes in one message to a device, and bytes of that message: any one change fits. */
 export const boundariesPerMessageMax = 64;
 export const epochsMessageBytesMax = 262_144;
+/** Headers from the block that a recovery names to one that has a certificate of its own. */
+export const recoveryHeadersMax = 256;
+/** Bytes that a state root is the hash of: members, of now and to come, with their CAs, and rules. */
+export const stateCommitmentBytesMax = 1_310_720;

@@ -39,6 +39,7 @@ export type Phrases = {
   readonly organisations: (have: number, all: number, names: string) => string;
   readonly mlDsa: (have: number, names: string, unchecked: number) => string;
   readonly laterEpoch: (epoch: number) => string;
+  readonly recovered: (at: string, size: bigint, by: number, of: number) => string;
   readonly trustPolicy: (digest: string) => string;
   readonly lastLine: string;
 };
@@ -100,6 +101,9 @@ const en: Phrases = {
   mlDsa: (have, names, unchecked) =>
     `ML-DSA-44 cosignatures: ${have}${names === "" ? "" : ` (${names})`}` +
     (unchecked === 0 ? "" : `; ${unchecked} not checked, since this program cannot`),
+  recovered: (at, size, by, of) =>
+    `The channel had lost its quorum for ever and was RECOVERED at ${at} from its checkpoint of size ${size}, ` +
+    `by ${by} of ${of} organisations: these validators are those that the recovery names.`,
   laterEpoch: (epoch) =>
     `Validators: those of epoch ${epoch}, appointed step by step from the trust policy's on`,
   trustPolicy: (digest) => `Trust policy: ${digest} (compare it out of band)`,
@@ -180,6 +184,9 @@ const zh: Phrases = {
   mlDsa: (have, names, unchecked) =>
     `ML-DSA-44 联署：${have} 个${names === "" ? "" : `（${names}）`}` +
     (unchecked === 0 ? "" : `；另有 ${unchecked} 个未验证，本程序无此能力`),
+  recovered: (at, size, by, of) =>
+    `通道曾永久失去法定数目，由 ${of} 个组织中的 ${by} 个于 ${at} 自大小为 ${size} 的检查点恢复：` +
+    "以上验证节点由该次恢复指定。",
   laterEpoch: (epoch) => `验证节点：第 ${epoch} 任，由信任策略中的验证节点逐任指定`,
   trustPolicy: (digest) => `信任策略：${digest}（请经其他途径核对）`,
   lastLine: "本回执证明是这台主机上报了它；表计或标签本身并未签名。",

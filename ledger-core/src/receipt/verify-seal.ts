@@ -30,7 +30,7 @@ import type { Identifier } from "../wire/identifier.ts";
 import type { LogHead } from "../wire/log-signature.ts";
 import { verifyRootSignature } from "../wire/log-signature.ts";
 import type { EpochChain } from "./epoch-chain.ts";
-import type { HandedOverFault, Sealers } from "./sealers.ts";
+import type { HandedOverFault, Recovered, Sealers } from "./sealers.ts";
 import { firstGood, sealersOf } from "./sealers.ts";
 import type { TrustPolicy } from "./trust-policy.ts";
 import type { MlDsaFault, MlDsaSeal } from "./verify-ml-dsa.ts";
@@ -56,6 +56,8 @@ export type VerifiedSeal = Brand<
     readonly ofOrganisations: readonly Identifier[];
     /** Whose validators they are: 0 for the policy's own. */
     readonly epoch: number;
+    /** Of a channel that was recovered: how that came about. */
+    readonly recovered?: Recovered;
     /** Of a note, where the policy names second keys. */
     readonly mlDsa?: MlDsaSeal;
   },
@@ -131,7 +133,7 @@ export type SealedBy = {
  * and of nobody else, each once: what is in a receipt is verified, to the last bit.
  *
  * @param epochs the channel's later validators, where they are known; else the policy's are judged by.
- * Faults: SEAL_SIGNER_UNKNOWN, SEAL_SIGNER_IN_NO_EPOCH, SEAL_AFTER_EPOCH, SEAL_SIGNER_REPEATED,
+ * Faults: SEAL_SIGNER_UNKNOWN, SEAL_SIGNER_IN_NO_EPOCH, SEAL_AFTER_*, SEAL_SIGNER_REPEATED,
  *   SEAL_SIGNATURE_LENGTH, SEAL_COSIGNATURE_WRONG, SEAL_ROOT_SIGNATURE_WRONG (one bad seal is a fault,
  *   however many good ones there are), SEAL_QUORUM_MISSING.
  */
@@ -218,7 +220,7 @@ function judgeSeal(
  * witnesses, are passed over, as the specification rules.
  *
  * Faults: SEAL_NOTE_MALFORMED, SEAL_OTHER_LOG, SEAL_COSIGNATURE_WRONG (one bad line of a validator is a
- *   fault, however many good ones there are), SEAL_QUORUM_MISSING, SEAL_AFTER_EPOCH, SEAL_ML_DSA_*.
+ *   fault, however many good ones there are), SEAL_QUORUM_MISSING, SEAL_AFTER_*, SEAL_ML_DSA_*.
  */
 export function verifySealedNote(
   crypto: CryptoPort,
@@ -231,8 +233,9 @@ export function verifySealedNote(
   const checkpoint = parseCheckpoint(note.value.text);
   if (!checkpoint.ok) return err({ code: "SEAL_NOTE_MALFORMED", cause: checkpoint.fault });
   const { origin, treeSize: size, root } = checkpoint.value;
-  if (origin !== policy.origin) return err({ code: "SEAL_OTHER_LOG" });
-  const sealers = epochs?.epochs ?? [sealersOf(policy)];
+  const known = epochs?.epochs ?? [sealersOf(policy)];
+  const sealers = known.filter((one) => one.origin === origin);
+  if (sealers.length === 0) return err({ code: "SEAL_OTHER_LOG" });
   const head = { origin, size, root };
   return firstGood(sealers, size, (one) => {
     const of = { sealers: one, note: note.value, head };
@@ -267,7 +270,7 @@ function cosigner({ name, organisation }: Validator, timeSeconds: number): Verif
 
 /** What follows from good signatures of distinct validators, if they are enough. */
 function judgeQuorum(
-  { epoch, quorum: needed, validators, organisations: ofOrganisations }: Sealers,
+  { epoch, quorum: needed, validators, organisations: ofOrganisations, recovered }: Sealers,
   head: LogHead,
   cosigners: readonly VerifiedCosigner[],
 ): Result<VerifiedSeal, Extract<SealFault, { readonly code: "SEAL_QUORUM_MISSING" }>> {
@@ -280,6 +283,9 @@ function judgeQuorum(
   );
   const organisations = [...new Set(cosignatures.map((line) => line.organisation))];
   return ok(
-    mint<VerifiedSeal>({ head, cosignatures, notAfter, organisations, ofOrganisations, epoch }),
+    mint<VerifiedSeal>({
+      ...{ head, cosignatures, notAfter, organisations, ofOrganisations, epoch },
+      ...(recovered === undefined ? {} : { recovered }),
+    }),
   );
 }

@@ -114,7 +114,8 @@ export function parseValidator(fields: FieldReader): Validator {
   return validator;
 }
 
-function parseOrganisation(fields: FieldReader): { name: Identifier; ca: Digest } {
+/** Reads `[name, SHA-256 of the CA]` to its end. */
+export function parseOrganisation(fields: FieldReader): { name: Identifier; ca: Digest } {
   const organisation = { name: fields.identifier(0), ca: fields.digest(1) };
   fields.close();
   return organisation;

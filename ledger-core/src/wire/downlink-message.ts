@@ -187,7 +187,7 @@ export function parseCertificateMessage(
 }
 
 export function encodeChannelEvidence({ index, size, path, seals }: ChannelEvidence): CborValue {
-  return [index, size, path, seals.map(encodeSeal)];
+  return [index, size, path, seals.map(sealValue)];
 }
 
 /** Lengths of signatures are bounded here; whether they fit their keys is for the verifier to judge. */
@@ -202,11 +202,13 @@ export function parseChannelEvidence(fields: FieldReader): ChannelEvidence {
   return channel;
 }
 
-function encodeSeal(seal: Seal): CborValue {
+/** `[key id, seconds, cosignature, log signature]`. */
+export function sealValue(seal: Seal): CborValue {
   return [seal.keyId, seal.timeSeconds, seal.cosignature, seal.logSignature];
 }
 
-function parseSeal(fields: FieldReader): Seal {
+/** Reads what {@link sealValue} gave. */
+export function parseSeal(fields: FieldReader): Seal {
   const seal = {
     keyId: fields.fixed(0, 4),
     timeSeconds: fields.uint(1, Number.MAX_SAFE_INTEGER),

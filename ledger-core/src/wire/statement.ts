@@ -35,6 +35,7 @@ export const statementTypes = {
   validators: "application/vnd.tamga.validators.v1+cbor",
   anchor: "application/vnd.tamga.anchor.v1+cbor",
   approval: "application/vnd.tamga.approval.v1+cbor",
+  "channel-recovery": "application/vnd.tamga.channel-recovery.v1+cbor",
 } as const;
 export type StatementType = keyof typeof statementTypes;
 
@@ -187,6 +188,7 @@ const typesByName: ReadonlyMap<string, StatementType> = new Map(
       "validators",
       "anchor",
       "approval",
+      "channel-recovery",
     ] as const
   ).map((type) => [statementTypes[type], type]),
 );
