@@ -1,5 +1,7 @@
 /** How many lane heads a consortium orders when it is given all that it takes, and what each costs. */
 
+import { availableParallelism } from "node:os";
+import { bareVerifyRate } from "../bare-rates.ts";
 import type { Bench, BenchContext } from "../bench.ts";
 import { sized } from "../bench.ts";
 import type { Budget, Row } from "../row.ts";
@@ -7,9 +9,11 @@ import type { ClusterMode, ClusterPlan } from "./cluster.ts";
 import { ClusterFiles } from "./cluster.ts";
 import { Runs } from "./measure.ts";
 
-/** Lanes of a channel, at most one head of each under way: as a gateway waits for its last to be sealed. */
+/** Lanes of all channels, at most one head of each under way: as a gateway waits for its last to be sealed. */
 const lanes = 1_000;
 const blockTransactionsMax = 1_000;
+/** Of a lane head's Sig_structure. */
+const statementBytes = 220;
 /** Patience that a busy machine does not outlast: it enters no figure, since no view ends by it. */
 export const patientDeltaMs = 10_000;
 
@@ -60,7 +64,12 @@ export const orderedInMemory: Bench = {
 export const overChannels: Bench = {
   name: "channels",
   run: (context) =>
-    each(context, [2, 4], (channels) => ({ checked: true, links: "tls", validators: 4, channels })),
+    each(context, [4, 16], (channels) => ({
+      checked: true,
+      links: "tls",
+      validators: 4,
+      channels,
+    })),
 };
 
 function budgets(perSecond: number): NonNullable<Kind["budgets"]> {
@@ -83,7 +92,7 @@ async function measureKind(context: BenchContext, kind: Kind): Promise<readonly 
   // More heads than lanes each time, so that lanes grow from block to block.
   const warmUp = Math.ceil(sized(context, 6_000, 1_000) / loads);
   const count = Math.ceil(sized(context, 24_000, 2_000) / loads);
-  const gateways = Math.floor(lanes / validators);
+  const gateways = Math.floor(lanes / loads);
   const plan: ClusterPlan = { validators, channels, heads: warmUp + count, gateways };
   const files = await ClusterFiles.prepare(plan);
   try {
@@ -92,7 +101,10 @@ async function measureKind(context: BenchContext, kind: Kind): Promise<readonly 
     const window = links === "tls" ? gateways * channels : gateways * loads;
     const runs = await Runs.of(context, {
       title: titleOf(kind),
-      conditions: conditionsOf(kind, loads * count),
+      conditions: conditionsOf(kind, {
+        transactions: loads * count,
+        gateways: validators * gateways,
+      }),
       files,
       mode,
       measurement: {
@@ -100,7 +112,7 @@ async function measureKind(context: BenchContext, kind: Kind): Promise<readonly 
         measured: { type: "window", count, window },
       },
     });
-    return rowsOf(runs, kind);
+    return rowsOf(runs, kind, context);
   } finally {
     files.remove();
   }
@@ -115,7 +127,10 @@ function titleOf({ validators, channels, checked, links }: Kind): string {
   ].join(", ");
 }
 
-function conditionsOf({ validators, checked, links }: Kind, transactions: number): string {
+function conditionsOf(
+  { checked, links }: Kind,
+  load: { readonly transactions: number; readonly gateways: number },
+): string {
   const place =
     links === "tls"
       ? "a process each, TLS 1.3 over loopback"
@@ -124,19 +139,24 @@ function conditionsOf({ validators, checked, links }: Kind, transactions: number
     ? "each transaction's P-256 signature checked by each node"
     : "signatures of transactions taken for good, all else judged";
   return (
-    `${transactions} lane heads of ${Math.floor(lanes / validators) * validators} gateways a channel, spread over all nodes, ` +
+    `${load.transactions} lane heads of ${load.gateways} gateways a channel, spread over all nodes, ` +
     `${place}; ${signatures}; every vote and block committed with synchronous FULL, all nodes on one disk; ` +
     "from submission until the node that took it held the seal of a quorum"
   );
 }
 
-function rowsOf(runs: Runs, { budgets: wanted, validators }: Kind): readonly Row[] {
+function rowsOf(runs: Runs, kind: Kind, context: BenchContext): readonly Row[] {
+  const { budgets: wanted, validators } = kind;
+  const limit = kind.checked ? checkLimit(context, validators) : undefined;
   return [
     runs.row(
-      "ordered and sealed",
+      limit === undefined ? "ordered and sealed" : "ordered and sealed, beside bare P-256 checks",
       "tx/s",
       ({ perSecond }) => perSecond,
-      wanted === undefined ? {} : { budget: wanted.perSecond },
+      {
+        ...(wanted === undefined ? {} : { budget: wanted.perSecond }),
+        ...(limit === undefined ? {} : { limit }),
+      },
     ),
     runs.row(
       "submission → seal, p50",
@@ -161,4 +181,10 @@ function rowsOf(runs: Runs, { budgets: wanted, validators }: Kind): readonly Row
     runs.row("in a node's channel database a transaction", "B", (f) => f.diskBytesPerTransaction),
     runs.row("written by a node a transaction", "B", (f) => f.writtenBytesPerTransaction),
   ];
+}
+
+/** What this machine orders at most where every node of one box checks every signature and does nothing else. */
+function checkLimit(context: BenchContext, validators: number): number {
+  const perCore = bareVerifyRate(statementBytes, sized(context, 8_000, 1_000));
+  return (perCore * availableParallelism()) / validators;
 }

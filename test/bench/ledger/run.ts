@@ -5,8 +5,10 @@
 
 import { runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { runProgram } from "../bench-program.ts";
+import { catchUp } from "./catch-up.ts";
 import { finalityAtPace } from "./finality.ts";
 import { bareLimits } from "./limits-beside.ts";
+import { orderedOpaque } from "./opaque.ts";
 import { orderedChecked, orderedInMemory, orderedUnchecked, overChannels } from "./ordered.ts";
 
 await runMain(() =>
@@ -15,11 +17,13 @@ await runMain(() =>
     description: "measure the consortium's ledger through real nodes",
     benches: [
       bareLimits,
+      orderedOpaque,
       orderedUnchecked,
       orderedChecked,
       orderedInMemory,
       overChannels,
       finalityAtPace,
+      catchUp,
     ],
   }),
 );
