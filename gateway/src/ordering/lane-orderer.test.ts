@@ -15,12 +15,14 @@ import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-ke
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { createEventLog } from "../../../test/support/event-log.ts";
 import { LedgerSite, site } from "../../../test/support/ledger-site.ts";
 import { soon } from "../../../test/support/soon.ts";
 import { admission, openLane } from "../lane/lane-fixture.ts";
 import type { IncarnationHead } from "../lane/lane-opening.ts";
 import { createLaneSigner } from "../lane/lane-signer.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
+import { SharedTrouble } from "../shared-trouble.ts";
 import type { LaneOrdererOptions } from "./lane-orderer.ts";
 import { LaneOrderer } from "./lane-orderer.ts";
 
@@ -90,7 +92,9 @@ async function end(): Promise<void> {
   running.catch(() => undefined);
 }
 
-function start(over: Partial<Pick<LaneOrdererOptions, "ledger" | "lane">> = {}): void {
+function start(
+  over: Partial<Pick<LaneOrdererOptions, "ledger" | "lane" | "logger" | "trouble">> = {},
+): void {
   if (stop.signal.aborted) stop = new AbortController();
   const orderer = new LaneOrderer({
     crypto: nodeCrypto,
@@ -174,6 +178,31 @@ it.each(["lane-open", "lane-head"])("waits while the ledger cannot take a %s", a
   });
   await isFinal();
   expect(refusals).toBeLessThanOrEqual(0);
+});
+
+it.each([
+  [1, false],
+  [0, true],
+])("says a full disk %s times where another channel has said it: %s", async (times, isSaid) => {
+  const shared = new SharedTrouble<string>();
+  if (isSaid) shared.begins("power", "DISK_FULL");
+  let refusals = 3;
+  const unavailable = err({ code: "LEDGER_UNAVAILABLE", cause: "DISK_FULL" } as const);
+  const logger = createEventLog();
+  start({
+    ledger: ledgerThat((type) =>
+      type === "lane-head" && refusals-- > 0 ? Promise.resolve(unavailable) : undefined,
+    ),
+    logger,
+    trouble: {
+      begins: (code) => shared.begins("milk", code),
+      ends: () => shared.ends("milk"),
+    },
+  });
+  await isFinal();
+  expect(refusals).toBeLessThanOrEqual(0);
+  expect(logger.lines.filter(({ event }) => event === "ledger.refused")).toHaveLength(times);
+  expect(shared.codes).toEqual(isSaid ? ["DISK_FULL"] : []);
 });
 
 it("finds what the ledger ordered although it said that it could not", async () => {

@@ -230,15 +230,19 @@ export class LaneOrderer {
     transaction: Transaction,
     signal: AbortSignal,
   ): Promise<Result<{ readonly index: bigint }, LedgerFault>> {
-    const { ledger, clock, logger, retryAfterMs } = this.#options;
+    const { ledger, clock, logger, retryAfterMs, trouble } = this.#options;
     for (;;) {
       const submitted = await ledger.submit(transaction, { signal });
       if (submitted.ok) {
         this.#lastRefusal = undefined;
+        trouble?.ends();
         return submitted;
       }
       const { code } = submitted.fault;
-      if (this.#isNews(code)) logger.warn({ event: "ledger.refused", code }, "transaction refused");
+      const isShared = submitted.fault.code === "LEDGER_UNAVAILABLE";
+      const isNews = isShared ? (trouble?.begins(submitted.fault.cause) ?? true) : true;
+      if (this.#isNews(code) && isNews)
+        logger.warn({ event: "ledger.refused", code }, "transaction refused");
       if (code !== "LEDGER_UNAVAILABLE" && code !== "LEDGER_BUSY") return submitted;
       await clock.sleep(retryAfterMs, { signal });
     }

@@ -3,7 +3,7 @@ import { createCertificate, createKey, day } from "../../../test/support/certifi
 import { channelId, consortium, PeerConsortium } from "../../../test/support/peer-consortium.ts";
 import { unwrap } from "../../../test/support/unwrap.ts";
 import { name } from "../../../test/support/wire-samples.ts";
-import { toHex } from "../base/bytes.ts";
+import { equal, toHex } from "../base/bytes.ts";
 import { unixMillis } from "../base/time.ts";
 import { nodeCrypto } from "../daemon/node-crypto.ts";
 import { roleUri } from "../receipt/certificate-names.ts";
@@ -103,6 +103,31 @@ describe("the judge of peers", () => {
     site.revoked.add(toHex("point" in key.publicKey ? key.publicKey.point : new Uint8Array()));
     expect(codeOf([certificate("a", "north")])).toBe("PEER_CERTIFICATE_REVOKED");
     site.revoked.clear();
+  });
+
+  test("lets a key speak where its organisation did not take it back, and nowhere else", () => {
+    const judgeWithout = (...without: readonly string[]) =>
+      createPeerJudge({
+        crypto: nodeCrypto,
+        consortium,
+        members: () => site.members,
+        channels: () => ["main", "side"].map((id) => ({ id: channelId(id), trustedCas })),
+        isRevoked: (_key, id) => without.some((channel) => equal(channelId(channel), id)),
+        now: () => unixMillis(Date.UTC(2027, 0, 1)),
+      });
+    const spoken = (...without: readonly string[]) =>
+      unwrap(judgeWithout(...without)([certificate("b", "south")])).member.channels.map(toHex);
+    const [main, side] = ["main", "side"].map((id) => toHex(channelId(id)));
+    expect(spoken()).toEqual([main, side]);
+    expect(spoken("main")).toEqual([side]);
+    expect(spoken("side")).toEqual([main]);
+    expect(codeOf([certificate("b", "south")], judgeWithout("main", "side"))).toBe(
+      "PEER_CERTIFICATE_REVOKED",
+    );
+    // A is in one of them: that the other's CA list has its organisation too lets it in nowhere.
+    expect(codeOf([certificate("a", "north")], judgeWithout("main"))).toBe(
+      "PEER_CERTIFICATE_REVOKED",
+    );
   });
 
   test("lets in whose dates are over or to come, and says so", () => {
