@@ -38,6 +38,8 @@ export class LedgerConsortium {
   readonly members: readonly Member[];
   /** How many of the members are the first validators; all unless set. */
   founders: number;
+  /** Of those that are opened from now on; as the node has it unless set. */
+  snapshotEvery: number | undefined;
   readonly #directory: string;
   readonly #clock: Clock;
 
@@ -114,6 +116,7 @@ export class LedgerConsortium {
       validatorKey: member.key,
       self: member.name,
       parameters: quickParameters,
+      ...(this.snapshotEvery === undefined ? {} : { snapshotEvery: this.snapshotEvery }),
       openChannel: () => this.opening(),
     });
     return member.ledger;

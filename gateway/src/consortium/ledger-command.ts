@@ -27,6 +27,7 @@ import { addLedgerMembersCommand } from "./members-command.ts";
 import { judgeChannelFile, openConsortium } from "./open-consortium.ts";
 import { addLedgerPruneCommand } from "./prune-command.ts";
 import { addLedgerStatusCommand } from "./status-command.ts";
+import { addLedgerVerifyCommand } from "./verify-command.ts";
 
 /** Each command speaks of one channel, which `--channel` names where the gateway has several. */
 export function addLedgerCommand(program: Command, whole: () => ConfigSource): void {
@@ -56,6 +57,7 @@ export function addLedgerCommand(program: Command, whole: () => ConfigSource): v
   addLedgerFileCommands(ledger, where);
   addLedgerGovernCommands(ledger, where);
   addLedgerPruneCommand(ledger, where);
+  addLedgerVerifyCommand(ledger, where);
   for (const command of leavesOf(ledger))
     command
       .option("--channel <name>", "which, where the gateway has several channels")

@@ -189,7 +189,7 @@ export class SnapshotCatchUp {
     this.#asking = undefined;
     if (peer === undefined) return;
     this.#peers.delete(peer);
-    this.#asking = { peer, assembly: undefined, attempts: 0, heads: 0, hasGrown: false, at: now };
+    this.#asking = { peer, assembly: undefined, attempts: 0, heads: 1, hasGrown: false, at: now };
     this.#ask(this.#asking, now);
   }
 

@@ -17,8 +17,10 @@ import type { ExportItem } from "./export-file.ts";
 import { readExport, writeExport } from "./export-file.ts";
 import { exportLedger, importLedger } from "./export-ledger.ts";
 import type { Ledger } from "./ledger.ts";
+import { snapshotsKeptMax } from "./limits.ts";
+import { SqliteChain } from "./sqlite-chain.ts";
 import { SqliteChannel } from "./sqlite-channel.ts";
-import { verifyDatabase } from "./sqlite-snapshots.ts";
+import { SqliteSnapshots, verifyDatabase } from "./sqlite-snapshots.ts";
 
 const { signal } = new AbortController();
 const codeOf = (code: string) => expect.objectContaining({ code });
@@ -153,6 +155,29 @@ describe("a file of a node that pruned", () => {
     expect(back.height).toBe(0);
     expect(back.status()).toMatchObject({ size: 1 });
   });
+});
+
+it("a snapshot is taken by itself every so many blocks, and the newest two are kept", async () => {
+  await consortium.closeAll();
+  consortium.snapshotEvery = 2;
+  for (const index of consortium.members.keys()) await consortium.open(index);
+  const ledger = consortium.ledgerOf(0);
+  for (let count = 0; ledger.height < 9; count++) await openLanes(ledger, `gateway-${count}`);
+  await consortium.closeAll();
+  const db = openDatabase(pathOf(0, "ledger.db"));
+  try {
+    const channel = SqliteChannel.open(db, nodeCrypto);
+    const chain = new SqliteChain(channel, { crypto: nodeCrypto, genesis: channel.genesis() });
+    const kept = new SqliteSnapshots(db).kept().map(({ height }) => height);
+    expect(kept).toHaveLength(snapshotsKeptMax);
+    const [newest = 0, older = 0] = kept;
+    expect(chain.height - newest).toBeLessThan(3);
+    expect(newest - older).toBeGreaterThanOrEqual(2);
+    for (const height of kept) expect(chain.certificate(height)).toBeDefined();
+    expect(chain.prunedBelow).toBe(1);
+  } finally {
+    db.close();
+  }
 });
 
 describe("a node that lacks what the others have pruned", () => {

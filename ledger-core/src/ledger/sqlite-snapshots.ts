@@ -97,6 +97,18 @@ export function pruneBlocks(
   if (snapshots.height < below) snapshots.take(state, chain.height);
 }
 
+/** What a check of a database looked at. Leaves are counted from 0, blocks from 1. */
+export type DatabaseCheck = {
+  /** Leaves that were hashed and found by their identities: all of them. */
+  readonly leaves: number;
+  /** The first leaf whose transaction was judged again; those before it, but for the opening, were not. */
+  readonly judgedFrom: number;
+  /** Blocks whose headers were followed to the newest finalization; `from` is beyond `to` without any. */
+  readonly blocks: { readonly from: number; readonly to: number };
+  /** Blocks below this height are gone, so that nothing of them but their leaves was checked; 1: none. */
+  readonly prunedBelow: number;
+};
+
 /**
  * Checks a channel's database whole: the log's hashes, every statement's identity, the chain of headers to the
  * newest finalization, and every transaction that has its evidence still, from the newest snapshot on where
@@ -104,12 +116,15 @@ export function pruneBlocks(
  *
  * @throws OperationalError DATABASE_CORRUPT.
  */
-export function verifyDatabase(channel: SqliteChannel, crypto: CryptoPort): void {
+export function verifyDatabase(channel: SqliteChannel, crypto: CryptoPort): DatabaseCheck {
   const genesis = channel.genesis();
   const chain = new SqliteChain(channel, { crypto, genesis });
-  if (chain.prunedBelow === 1) {
+  const { prunedBelow, height: to } = chain;
+  const leaves = channel.log.size;
+  if (prunedBelow === 1) {
+    if (to > 0) verifyLinks(chain, crypto, genesis.identity.id, 1);
     channel.verifyAll();
-    return;
+    return { leaves, judgedFrom: 1, blocks: { from: 1, to }, prunedBelow };
   }
   const snapshot = new SqliteSnapshots(channel.db).newest();
   if (snapshot === undefined || snapshot.height < chain.prunedBelow)
@@ -122,7 +137,9 @@ export function verifyDatabase(channel: SqliteChannel, crypto: CryptoPort): void
   const parsed = parseContent({ crypto, genesis }, { bytes: content, stateRoot });
   if (!parsed.ok)
     throw corrupt(`its snapshot is not what block ${height} led to (${parsed.fault.code})`);
-  channel.verifyAll({ state: parsed.value, size: Number(header.logSize) });
+  const judgedFrom = Number(header.logSize);
+  channel.verifyAll({ state: parsed.value, size: judgedFrom });
+  return { leaves, judgedFrom, blocks: { from: height, to }, prunedBelow };
 }
 
 /** From a block on, each is the parent of the next, and the newest is final by its epoch's validators. */
