@@ -18,6 +18,8 @@ import { encodeMessage, parseMessage } from "@tamga/ledger-core/consensus/messag
 import { voteBytes, voteKinds } from "@tamga/ledger-core/consensus/vote";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { writeExport } from "@tamga/ledger-core/ledger/export-file";
+import { contentBytesMax } from "@tamga/ledger-core/ledger/limits";
+import { contentMagic, encodeContent } from "@tamga/ledger-core/ledger/channel-content-codec";
 import { encodeSealPayload } from "@tamga/ledger-core/ledger/seal-payload";
 import { boundariesOf, encodeEpochs, epochsMagic, parseEpochs } from "@tamga/ledger-core/receipt/epochs-file";
 import { encodeEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
@@ -64,6 +66,7 @@ import {
   encodeStatementMessage,
 } from "@tamga/ledger-core/wire/uplink-message";
 import { Cddl } from "../support/cddl.ts";
+import { Consortium } from "../support/consortium.ts";
 import { epochsSamples } from "../support/epochs-samples.ts";
 import { SecondKeys } from "../support/ml-dsa.ts";
 import { blockSamples, messageSamples } from "../support/message-samples.ts";
@@ -92,7 +95,11 @@ describe("the tables", () => {
   });
 
   test("limits of what validators exchange are those of the code", () => {
-    const known: Readonly<Record<string, unknown>> = { ...consensusLimits, ...receiptLimits };
+    const known: Readonly<Record<string, unknown>> = {
+      ...consensusLimits,
+      ...receiptLimits,
+      contentBytesMax,
+    };
     const rows = table("form limit").map(([limit, value]) => [unquoted(limit), Number(value)]);
     expect(rows.length).toBeGreaterThan(10);
     for (const [limit, value] of rows) expect(known[limit ?? ""], String(limit)).toBe(value);
@@ -347,6 +354,15 @@ describe("what validators exchange and sign", () => {
     expect(strings.filter((_, at) => at % 2 === 1).map(({ length }) => length)).toEqual([8, 8, 8]);
   });
 
+  test("a channel's content", async () => {
+    const channel = await Consortium.of(["dairy", "farm"]);
+    const [dairy] = channel.members;
+    const gateway = present(dairy, "dairy").owner.gateway("g");
+    expect(channel.order(gateway.open(channel.id))).toBe("OK");
+    fits("content", encodeContent(channel.state.channel));
+    expect(document).toContain(`"${contentMagic}"`);
+  });
+
   test("forms that the parsers refuse do not fit", () => {
     for (const [rule, value] of [
       ["index", consensusLimits.validatorsPerEpochMax],
@@ -354,7 +370,7 @@ describe("what validators exchange and sign", () => {
       ["ballot", [2, 1, 0, new Uint8Array(32)]],
       ["ballot", [1, 1]],
       ["ballot", [4, 1, 0, new Uint8Array(32)]],
-      ["message-type", 15],
+      ["message-type", 21],
       ["boundary", [[], new Uint8Array(32)]],
     ] as const)
       expect(cddl.misfit(rule, value), rule).toBeDefined();
