@@ -13,6 +13,7 @@ import { profiles } from "./config.ts";
 import type { CheckedAnswer, EnrolmentKeys } from "./enrol.ts";
 import { checkAnswer, defaultKey, makeRequest, requireTrust, writeEnrolment } from "./enrol.ts";
 import { httpRequest, isLoopbackUrl } from "./http-client.ts";
+import { parseCertificatesPem } from "./identity/pem.ts";
 import { enrolPollMs } from "./limits-daemon.ts";
 
 type EnrolOptions = {
@@ -24,6 +25,7 @@ type EnrolOptions = {
   readonly answer?: string;
   readonly gateway?: string;
   readonly trustDigest?: string;
+  readonly tpmCertificates?: string;
   readonly wait: boolean;
 };
 
@@ -43,7 +45,10 @@ export function addEnrolCommand(program: Command): void {
     .description("make this device's keys, and get its certificates from a site")
     .option("--data <dir>", "data directory", ".")
     .option("--device <id>", "name of this device: letters, digits, dots, dashes, underscores")
-    .option("--key <uri>", "signing key, pkcs11:... or file:...; a file in the data directory")
+    .option(
+      "--key <uri>",
+      "signing key, pkcs11:..., tpm:... or file:...; a file in the data directory",
+    )
     .addOption(
       new Option("--profile <name>", "production refuses keys in files")
         .choices(profiles)
@@ -56,6 +61,10 @@ export function addEnrolCommand(program: Command): void {
       "--trust-digest <hex>",
       "digest of the site's trust policy, as its operator reads it out",
     )
+    .option(
+      "--tpm-certificates <file>",
+      "PEM certificates of the TPM's maker that the TPM does not hold; its own first, if that is one",
+    )
     .option("--no-wait", "with --gateway: ask, and do not wait for the approval")
     .addHelpText("after", examples)
     .action((options: EnrolOptions) => enrol(options));
@@ -63,14 +72,19 @@ export function addEnrolCommand(program: Command): void {
 
 async function enrol(options: EnrolOptions): Promise<void> {
   const dataDir = resolve(options.data);
-  const keys = { dataDir, key: options.key ?? defaultKey(dataDir), profile: options.profile };
+  const keys = {
+    dataDir,
+    key: options.key ?? defaultKey(dataDir),
+    profile: options.profile,
+    certificates: certificatesOf(options),
+  };
   const stop = new AbortController();
   const onSignal = () => stop.abort(new OperationalError("ENROLMENT_STOPPED", "Stopped."));
   process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
   const { signal } = stop;
   try {
     if (options.answer !== undefined) {
-      const checked = await checkAnswer(readText(options.answer), keys);
+      const checked = await checkAnswer(readText(options.answer), keys, { signal });
       take(checked, keys, options.trustDigest);
     } else if (options.gateway !== undefined)
       await enrolOnline(options.gateway, options, keys, signal);
@@ -124,7 +138,7 @@ async function enrolOnline(
   for (;;) {
     const found = await httpRequest(answerUrl, { signal });
     if (found.status === 200) {
-      take(await checkAnswer(found.text, keys), keys, options.trustDigest);
+      take(await checkAnswer(found.text, keys, { signal }), keys, options.trustDigest);
       return;
     }
     if (found.status !== 202) throw refused(found.text);
@@ -147,6 +161,13 @@ function gatewayUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "http:") return url;
   throw usage("The gateway's address is http://host:port, as its status page.");
+}
+
+function certificatesOf({ tpmCertificates }: EnrolOptions): readonly Uint8Array[] {
+  if (tpmCertificates === undefined) return [];
+  const certificates = parseCertificatesPem(readText(tpmCertificates));
+  if (certificates !== undefined) return certificates;
+  throw usage(`${tpmCertificates} holds no certificates in PEM, or too many.`);
 }
 
 function deviceOf({ device }: EnrolOptions): Identifier {

@@ -25,7 +25,7 @@ async function answerOf(site: SyntheticChannel) {
   const device = parseIdentifier("box-1");
   if (!device.ok) throw new Error(device.fault.code);
   const { text: request } = await makeRequest(device.value, keys(), { signal });
-  return checkAnswer(answerRequest(site, request, ["mqtts://gw:1"]), keys());
+  return checkAnswer(answerRequest(site, request, ["mqtts://gw:1"]), keys(), { signal });
 }
 
 function checkpointSize(): unknown {

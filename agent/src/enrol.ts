@@ -7,22 +7,29 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import { ensureDir, lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
+import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import { parseTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy-file";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { EnrolmentAnswer } from "@tamga/ledger-core/wire/enrolment";
-import { encodeEnrolmentRequest, parseEnrolmentAnswer } from "@tamga/ledger-core/wire/enrolment";
+import {
+  encodeEnrolmentRequest,
+  parseEnrolmentAnswer,
+  parseSealedAnswer,
+} from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { profiles } from "./config.ts";
 import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
 import { readTrustPolicy, writeDeviceRecord } from "./identity/device-identity.ts";
 import { judgeDeviceCertificates } from "./identity/judge-certificates.ts";
 import { encodeCertificatesPem } from "./identity/pem.ts";
+import { makeTpmClaim, openSealedAnswer } from "./identity/tpm-claim.ts";
 import { outboxMigrations } from "./outbox/outbox-schema.ts";
 import { buildCsr, csrForTlsKey } from "./signer/csr.ts";
 import { loadKeyFile, openFileSigner } from "./signer/file-signer.ts";
+import { parseKeyUri } from "./signer/key-uri.ts";
 import { openSigner } from "./signer/open-signer.ts";
 import { publicKeyOf } from "./signer/public-key.ts";
 import { starterConfig } from "./starter-config.ts";
@@ -33,6 +40,8 @@ export type EnrolmentKeys = {
   /** Key URI of the signing key. */
   readonly key: string;
   readonly profile: (typeof profiles)[number];
+  /** DER, of the maker of this device's TPM: what the TPM itself does not hold. */
+  readonly certificates?: readonly Uint8Array[];
 };
 
 /** The key URI where none is given: a file in the data directory. */
@@ -49,7 +58,7 @@ export function defaultKey(dataDir: string): string {
  */
 export async function makeRequest(
   device: Identifier,
-  { dataDir, key, profile }: EnrolmentKeys,
+  { dataDir, key, profile, certificates = [] }: EnrolmentKeys,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<{ readonly text: string; readonly thumbprint: string }> {
   ensureDir(dataDir, 0o700);
@@ -58,12 +67,18 @@ export async function makeRequest(
     const tlsKeyFile = deviceFile(dataDir, "tlsKey");
     // Makes the file where there is none; TLS itself takes the key from the file.
     await (await openFileSigner({ path: tlsKeyFile, create: true })).close();
-    const text = encodeEnrolmentRequest({
+    const request = {
       device,
       keyKind: signer.keyKind,
       signing: await buildCsr(signer, device, { signal }),
       tls: await csrForTlsKey(await loadKeyFile(tlsKeyFile), device),
-    });
+    };
+    const uri = parseKeyUri(key);
+    const tpm =
+      uri.ok && uri.value.scheme === "tpm"
+        ? await makeTpmClaim(uri.value, request, { clock: new SystemClock(), signal, certificates })
+        : undefined;
+    const text = encodeEnrolmentRequest({ ...request, ...(tpm === undefined ? {} : { tpm }) });
     const kid = thumbprint((bytes) => nodeCrypto.sha256(bytes), signer.publicKey());
     return { text, thumbprint: toHex(kid) };
   } finally {
@@ -83,8 +98,12 @@ export type CheckedAnswer = {
  * Checks that an answer is for this device, these keys and one site. Throws ENROLMENT_ANSWER_BAD, and what
  * opening the keys throws. That the site is the right one only {@link requireTrust} can tell.
  */
-export async function checkAnswer(text: string, keys: EnrolmentKeys): Promise<CheckedAnswer> {
-  const parsed = parseEnrolmentAnswer(text);
+export async function checkAnswer(
+  text: string,
+  keys: EnrolmentKeys,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<CheckedAnswer> {
+  const parsed = parseEnrolmentAnswer(await plainAnswer(text, keys, { signal }));
   if (!parsed.ok) throw badAnswer(parsed.fault.code, parsed.fault.field);
   const answer = parsed.value;
   const policy = parseTrustPolicy(new TextEncoder().encode(answer.trust));
@@ -115,6 +134,21 @@ export async function checkAnswer(text: string, keys: EnrolmentKeys): Promise<Ch
   }
   const digest = trustPolicyDigest(nodeCrypto.sha256, policy.value);
   return { answer, policy: policy.value, trustDigest: groupedHex(digest) };
+}
+
+/** An answer that is sealed for this device's TPM is opened there; any other text is given back. */
+async function plainAnswer(
+  text: string,
+  { key }: EnrolmentKeys,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<string> {
+  const sealed = parseSealedAnswer(text);
+  const uri = parseKeyUri(key);
+  if (!sealed.ok || !uri.ok || uri.value.scheme !== "tpm") return text;
+  const user = { clock: new SystemClock(), signal };
+  const opened = await openSealedAnswer(uri.value, sealed.value, user);
+  if (!opened.ok) throw badAnswer(opened.fault.code, "sealed");
+  return opened.value;
 }
 
 /** Throws ENROLMENT_TRUST_MISMATCH unless `expected` (hexadecimal, blanks and case aside) is the digest. */

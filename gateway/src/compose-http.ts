@@ -19,6 +19,7 @@ import type { ChannelLine } from "./compose-channel.ts";
 import { reportRunning } from "./consortium/ledger-report.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
 import type { ChannelReading } from "./metrics.ts";
+import { readTpmRoots } from "./registry/tpm-roots.ts";
 
 /** As they are at each request: a channel may stop while the others run. */
 export type HttpParts = {
@@ -66,6 +67,7 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
             clock,
           }),
         registry,
+        tpmRoots: readTpmRoots(config.enrolment.tpm_roots),
         ca,
         channelOf: (device) => {
           const line = lineOf(device);

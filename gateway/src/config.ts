@@ -126,6 +126,12 @@ export function gatewaySchema(directory: string) {
         error: `must have at most ${channelsMax - 1} channels beside the first`,
       })
       .default({}),
+    enrolment: z
+      .strictObject({
+        /** PEM files with the root certificates of TPM makers. */
+        tpm_roots: z.array(filePath(directory)).max(64).default([]),
+      })
+      .prefault({}),
     bodies: z.strictObject({ copies: z.literal(1).default(1) }).prefault({}),
   });
 }

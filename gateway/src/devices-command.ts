@@ -8,7 +8,7 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
 import { encodeChannelClaims, revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
-import { encodeEnrolmentAnswer, parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
+import { parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
@@ -19,6 +19,9 @@ import { readGatewayConfig } from "./config.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
 import { approveEnrolment, judgeRequest, repeatAnswer } from "./registry/enrolment.ts";
+import { answerText } from "./registry/seal-answer.ts";
+import { readTpmRoots } from "./registry/tpm-roots.ts";
+import { tpmSentences } from "./registry/tpm-sentences.ts";
 import { mqttPortOf } from "./site/address.ts";
 import { openCa, pathsOf } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
@@ -80,7 +83,7 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
           parseDevice(device),
         );
         if (!answer.ok) throw refused(answer.fault.code, device);
-        writeAnswer(encodeEnrolmentAnswer(answer.value), options.out);
+        writeAnswer(answerText(answer.value, registry.tpmOf(answer.value.device)), options.out);
       });
     });
   devices
@@ -107,22 +110,28 @@ async function approve(
   const registry = new DeviceRegistry(pathsOf(config).registry);
   try {
     const request = readRequest(registry, options);
-    const kid = await judgeRequest(request);
-    if (!kid.ok) throw refused(kid.fault.code, request.device);
-    const shown = toHex(kid.value);
+    const tpmRoots = readTpmRoots(config.enrolment.tpm_roots);
+    const judged = await judgeRequest(request, tpmRoots);
+    if (!judged.ok) throw refused(judged.fault.code, request.device);
+    const shown = toHex(judged.value.kid);
     if (options.key !== undefined && options.key.toLowerCase() !== shown)
       throw refused("ENROLMENT_OTHER_KEY", request.device);
     const facts = siteFacts(channelOfDevice(config, request.device));
     const asked = { request, now: clock.now() };
-    const approved = await approveEnrolment({ ca, registry }, facts, asked);
+    const approved = await approveEnrolment({ ca, registry, tpmRoots }, facts, asked);
     if (!approved.ok) throw refused(approved.fault.code, request.device);
     const { device, keyKind } = request;
     const kind = keyKind === "file" ? "file: software, not hardware" : keyKind;
+    const { tpm } = judged.value;
+    const vouched =
+      tpm === undefined
+        ? ""
+        : `; in the TPM ${toHex(tpm.endorsement.fingerprint)} of ${tpm.endorsement.maker}, if that opens the answer`;
     process.stderr.write(
-      `approved ${device} in channel ${facts.channel}, key ${shown}; by its own word: ${kind}\n`,
+      `approved ${device} in channel ${facts.channel}, key ${shown}; by its own word: ${kind}${vouched}\n`,
     );
     if (options.request !== undefined || options.out !== undefined) {
-      writeAnswer(encodeEnrolmentAnswer(approved.value), options.out);
+      writeAnswer(answerText(approved.value, request.tpm), options.out);
     }
   } finally {
     registry.close();
@@ -261,5 +270,7 @@ const sentences: Readonly<Record<string, string>> = {
 };
 
 function refused(code: string, what: string): OperationalError {
+  const tpm = tpmSentences[code];
+  if (tpm !== undefined) return new OperationalError(code, `${what} was refused. ${tpm}`);
   return new OperationalError(code, `${what} ${sentences[code] ?? "was refused"}.`);
 }

@@ -69,3 +69,6 @@ export const submitMsMax = 60_000;
 /** Channels of one gateway, and patterns that name the devices of one. */
 export const channelsMax = 64;
 export const devicePatternsMax = 64;
+
+/** Bytes of a file with makers' certificates: the TCG's collection of all of them is smaller. */
+export const tpmRootFileBytesMax = 1_048_576;

@@ -11,16 +11,18 @@ import { Tpm } from "@tamga/agent/tpm/tpm";
 import { certify, readEndorsementCertificate } from "@tamga/agent/tpm/tpm-attesting";
 import type { TpmKey } from "@tamga/agent/tpm/tpm-keys";
 import { createKey, createPrimary, loadKey, storageRoot } from "@tamga/agent/tpm/tpm-keys";
-import type { TpmClaim } from "@tamga/gateway/registry/judge-tpm-key";
-import { certifyQualifier, judgeTpmKey } from "@tamga/gateway/registry/judge-tpm-key";
+import { judgeTpmKey } from "@tamga/gateway/registry/judge-tpm-key";
 import { present } from "@tamga/ledger-core/base/assert";
 import { concat, toHex } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { certifyQualifier } from "@tamga/ledger-core/tpm/certify-qualifier";
 import type { TpmPublicArea } from "@tamga/ledger-core/tpm/public-area";
 import { encodeTpmPublic, parseTpmPublic, tpmPublicKey } from "@tamga/ledger-core/tpm/public-area";
 import { tpmSized, tpmU16 } from "@tamga/ledger-core/tpm/tpm-bytes";
 import { tpmAlgorithms, tpmAttributes, tpmHandles } from "@tamga/ledger-core/tpm/tpm-numbers";
+import type { TpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requirePart } from "../real-parts.ts";
 import { Swtpm } from "../support/swtpm.ts";
@@ -31,7 +33,7 @@ const request = {
   signing: Uint8Array.of(1, 2, 3),
   tls: Uint8Array.of(4, 5, 6),
 };
-const qualifier = certifyQualifier(request);
+const qualifier = certifyQualifier(nodeCrypto, request);
 
 describe.runIf(requirePart("swtpm") && requirePart("swtpm-tools"))("a key in a TPM", () => {
   let swtpm: Swtpm;
@@ -135,7 +137,7 @@ describe.runIf(requirePart("swtpm") && requirePart("swtpm-tools"))("a key in a T
   });
 
   test("is refused for another request: the certification is bound to one", () => {
-    const elsewhere = certifyQualifier({ ...request, device: "meter-2" });
+    const elsewhere = certifyQualifier(nodeCrypto, { ...request, device: "meter-2" });
     const judged = judgeTpmKey(claim, { key, qualifier: elsewhere }, roots);
     expect(judged).toMatchObject({ ok: false, fault: { code: "CERTIFY_NOT_BOUND" } });
   });

@@ -67,7 +67,10 @@ export class RunningAgent {
     const { text } = await makeRequest(name(device), keys, { signal: never });
     writeFileSync(files.request, text);
     await gateway.approve(files.request, files.answer);
-    writeEnrolment(await checkAnswer(readFileSync(files.answer, "utf8"), keys), keys);
+    writeEnrolment(
+      await checkAnswer(readFileSync(files.answer, "utf8"), keys, { signal: never }),
+      keys,
+    );
     agent.#server.listen(0, "127.0.0.1");
     await once(agent.#server, "listening");
     agent.#configure(gateway.mqttPort);

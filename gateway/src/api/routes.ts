@@ -1,9 +1,10 @@
 /** The gateway's HTTP routes: status, enrolment requests, receipts. Loopback unless configured. */
 
+import type { X509Certificate } from "node:crypto";
 import { fromHex } from "@tamga/ledger-core/base/bytes";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { encodeReceiptFile } from "@tamga/ledger-core/receipt/receipt-file";
-import { encodeEnrolmentAnswer, parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
+import { parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import type { FastifyInstance, FastifyReply } from "fastify";
@@ -12,7 +13,9 @@ import { assembleReceipt } from "../lane/receipts.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
 import type { SiteFacts } from "../registry/enrolment.ts";
 import { receiveEnrolment, repeatAnswer } from "../registry/enrolment.ts";
+import { answerText } from "../registry/seal-answer.ts";
 import type { SiteCa } from "../registry/site-ca.ts";
+import { tpmSentences } from "../registry/tpm-sentences.ts";
 import type { GatewayStatus } from "./status.ts";
 import { renderStatusPage } from "./status-page.ts";
 
@@ -22,6 +25,8 @@ export type ChannelSources = { readonly site: SiteFacts; readonly receipts: Rece
 export type RouteSources = {
   readonly status: () => GatewayStatus;
   readonly registry: DeviceRegistry;
+  /** Makers of TPMs whose word counts at this site. */
+  readonly tpmRoots: readonly X509Certificate[];
   readonly ca: SiteCa;
   /** Asked at each request: the port is known once the broker listens. Undefined of a channel that is stopped. */
   readonly channelOf: (device: Identifier) => ChannelSources | undefined;
@@ -58,7 +63,9 @@ export function addRoutes(server: FastifyInstance, sources: RouteSources): void 
     if (channel === undefined) return refuse(reply, 503, "CHANNEL_STOPPED");
     const answer = repeatAnswer(sources, channel.site, device.value);
     if (!answer.ok) return refuse(reply, 404, answer.fault.code);
-    return reply.type("application/json").send(encodeEnrolmentAnswer(answer.value));
+    return reply
+      .type("application/json")
+      .send(answerText(answer.value, registry.tpmOf(device.value)));
   });
   server.get<{ Params: { device: string; incarnation: string; sequence: string } }>(
     "/receipts/:device/:incarnation/:sequence",
@@ -85,6 +92,7 @@ function sendReceipt(
 }
 
 const sentences: Readonly<Record<string, string>> = {
+  ...tpmSentences,
   CHANNEL_STOPPED:
     "The device's channel is stopped: `tamga-gateway status` says why, and what to do.",
   ENROLMENT_PENDING_FULL:

@@ -12,12 +12,14 @@ import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
-import type { EnrolmentRequest, KeyKind } from "@tamga/ledger-core/wire/enrolment";
+import type { EnrolmentRequest, KeyKind, TpmClaim } from "@tamga/ledger-core/wire/enrolment";
+import { encodeTpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { Database } from "better-sqlite3";
 import { enrolmentsPendingMax, keysPerDeviceMax } from "../limits.ts";
 import type { DeviceKey, KeyRow } from "./key-row.ts";
-import { keyKindOf, storedKey, toKey } from "./key-row.ts";
+import { keyKindOf, storedClaim, storedKey, toKey } from "./key-row.ts";
+import { registrySchema } from "./registry-schema.ts";
 
 /** A TLS certificate by the SHA-256 of its DER: a client that proves its key is this device. */
 export type TlsIdentity = {
@@ -46,30 +48,11 @@ export type RegistryFault = {
     | "DEVICE_REVOKED";
 };
 
-const schema = [
-  `CREATE TABLE request (
-     device TEXT PRIMARY KEY, key_kind TEXT NOT NULL, signing BLOB NOT NULL, tls BLOB NOT NULL,
-     at INTEGER NOT NULL) STRICT;
-   CREATE TABLE device_key (
-     kid BLOB PRIMARY KEY, device TEXT NOT NULL, algorithm TEXT NOT NULL, public_key BLOB NOT NULL,
-     key_kind TEXT NOT NULL, certificate BLOB NOT NULL, not_after INTEGER NOT NULL,
-     revoked_reason TEXT, revoked_since INTEGER) STRICT;
-   CREATE INDEX device_key_device ON device_key (device);
-   CREATE TABLE tls_certificate (
-     fingerprint BLOB PRIMARY KEY, device TEXT NOT NULL, not_after INTEGER NOT NULL,
-     certificate BLOB NOT NULL) STRICT;
-   CREATE INDEX tls_certificate_device ON tls_certificate (device);
-   CREATE TABLE revocation (
-     kid BLOB PRIMARY KEY, statement BLOB NOT NULL, ordered INTEGER NOT NULL DEFAULT 0) STRICT;`,
-  `DELETE FROM request;
-   ALTER TABLE request ADD COLUMN kid BLOB NOT NULL DEFAULT x'';`,
-];
-
 export class DeviceRegistry {
   readonly #db: Database;
 
   constructor(path: string) {
-    this.#db = openDatabase(path, { migrations: schema });
+    this.#db = openDatabase(path, { migrations: registrySchema });
   }
 
   /**
@@ -85,7 +68,7 @@ export class DeviceRegistry {
   ): Result<null, RegistryFault> {
     return this.#db
       .transaction((): Result<null, RegistryFault> => {
-        const { device, keyKind, signing, tls, kid } = request;
+        const { device, keyKind, signing, tls, kid, tpm } = request;
         const waiting = this.#count("SELECT count(*) AS n FROM request WHERE device <> ?", device);
         if (waiting >= enrolmentsPendingMax) return err({ code: "ENROLMENT_PENDING_FULL" });
         // A known device renews over its authenticated line; a request out of nowhere must not replace it.
@@ -93,8 +76,16 @@ export class DeviceRegistry {
         const other = "SELECT count(*) AS n FROM request WHERE device = ? AND hex(kid) <> upper(?)";
         if (this.#count(other, device, toHex(kid)) > 0) return err({ code: "ENROLMENT_OTHER_KEY" });
         this.#db
-          .prepare("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?)")
-          .run(device, keyKind, signing, tls, at, kid);
+          .prepare("INSERT OR REPLACE INTO request VALUES (?, ?, ?, ?, ?, ?, ?)")
+          .run(
+            device,
+            keyKind,
+            signing,
+            tls,
+            at,
+            kid,
+            tpm === undefined ? null : encodeTpmClaim(tpm),
+          );
         return ok(null);
       })
       .immediate();
@@ -108,9 +99,10 @@ export class DeviceRegistry {
 
   pending(device: Identifier): EnrolmentRequest | undefined {
     const row = this.#db
-      .prepare<[string], { key_kind: string; signing: Uint8Array; tls: Uint8Array }>(
-        "SELECT key_kind, signing, tls FROM request WHERE device = ?",
-      )
+      .prepare<
+        [string],
+        { key_kind: string; signing: Uint8Array; tls: Uint8Array; tpm: string | null }
+      >("SELECT key_kind, signing, tls, tpm FROM request WHERE device = ?")
       .get(device);
     if (row === undefined) return undefined;
     return {
@@ -118,12 +110,25 @@ export class DeviceRegistry {
       keyKind: keyKindOf(row.key_kind),
       signing: new Uint8Array(row.signing),
       tls: new Uint8Array(row.tls),
+      ...(row.tpm === null ? {} : { tpm: storedClaim(row.tpm) }),
     };
   }
 
-  /** Stores the certificates given out and forgets the request, in one commit. */
+  /** The TPM that a device was enrolled with. */
+  tpmOf(device: Identifier): TpmClaim | undefined {
+    const row = this.#db
+      .prepare<[string], { claim: string }>("SELECT claim FROM device_tpm WHERE device = ?")
+      .get(device);
+    return row === undefined ? undefined : storedClaim(row.claim);
+  }
+
+  /**
+   * Stores the certificates given out and forgets the request, in one commit.
+   *
+   * @param key.tpm that it was proved to be in; of a renewal none, and the first is kept.
+   */
   admit(
-    key: Omit<DeviceKey, "revoked">,
+    key: Omit<DeviceKey, "revoked"> & { readonly tpm?: TpmClaim },
     tls: {
       readonly fingerprint: Digest;
       readonly certificate: Uint8Array;
@@ -166,6 +171,10 @@ export class DeviceRegistry {
           )
           .run(key.device, key.device, keysPerDeviceMax);
         this.#db.prepare("DELETE FROM request WHERE device = ?").run(key.device);
+        if (key.tpm !== undefined)
+          this.#db
+            .prepare("INSERT OR REPLACE INTO device_tpm VALUES (?, ?)")
+            .run(key.device, encodeTpmClaim(key.tpm));
         return ok(null);
       })
       .immediate();

@@ -1,5 +1,6 @@
 /** Turns enrolment and renewal requests into certificates that the registry knows. */
 
+import type { X509Certificate } from "node:crypto";
 import { createHash } from "node:crypto";
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
@@ -12,6 +13,7 @@ import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { CertificateFault } from "@tamga/ledger-core/receipt/x509-certificate";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
+import { certifyQualifier } from "@tamga/ledger-core/tpm/certify-qualifier";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { CertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
 import type { EnrolmentAnswer, EnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
@@ -20,6 +22,8 @@ import type { RenewMessage } from "@tamga/ledger-core/wire/uplink-message";
 import type { CsrFault } from "./certification-request.ts";
 import { readCertificationRequest } from "./certification-request.ts";
 import type { DeviceRegistry, RegistryFault } from "./device-registry.ts";
+import type { CertifiedTpmKey, TpmKeyFault } from "./judge-tpm-key.ts";
+import { judgeTpmKey } from "./judge-tpm-key.ts";
 import type { SiteCa } from "./site-ca.ts";
 
 /** What the site writes into every answer. */
@@ -33,10 +37,20 @@ export type SiteFacts = {
   readonly certificateDays: number;
 };
 
+export type EnrolmentParts = {
+  readonly ca: SiteCa;
+  readonly registry: DeviceRegistry;
+  /** Makers of TPMs whose word counts at this site; none by default. */
+  readonly tpmRoots?: readonly X509Certificate[];
+};
+
 export type EnrolmentFault =
   | RegistryFault
   | CsrFault
   | CertificateFault
+  | TpmKeyFault
+  /** A device that says its key is in a TPM has to show it. */
+  | { readonly code: "TPM_CLAIM_MISSING" }
   | { readonly code: "RENEWAL_KEY_UNKNOWN" | "RENEWAL_DEVICE_UNKNOWN" };
 
 const dayMs = 86_400_000;
@@ -46,39 +60,66 @@ const backdatedMs = dayMs;
 
 /**
  * Keeps a request for an operator to look at, by the thumbprint of its signing key. What its keys did
- * not sign is nobody's. Faults: CSR_*, and those of `DeviceRegistry.request`.
+ * not sign is nobody's. Faults: EnrolmentFault, but RENEWAL_*.
  */
 export async function receiveEnrolment(
-  { registry }: { readonly registry: DeviceRegistry },
+  { registry, tpmRoots = [] }: Pick<EnrolmentParts, "registry" | "tpmRoots">,
   { request, now }: { readonly request: EnrolmentRequest; readonly now: UnixMillis },
 ): Promise<Result<null, EnrolmentFault>> {
-  const kid = await judgeRequest(request);
-  return kid.ok ? registry.request({ ...request, kid: kid.value }, now) : kid;
+  const judged = await judgeRequest(request, tpmRoots);
+  return judged.ok ? registry.request({ ...request, kid: judged.value.kid }, now) : judged;
+}
+
+/** A request that both of its keys signed; with `tpm` where a maker vouches for the one that signs. */
+export type JudgedRequest = { readonly kid: Digest; readonly tpm?: CertifiedTpmKey };
+
+/** Judges the requests for certificates, and what the device says of its TPM. */
+export async function judgeRequest(
+  request: EnrolmentRequest,
+  tpmRoots: readonly X509Certificate[],
+): Promise<Result<JudgedRequest, EnrolmentFault>> {
+  const keys = await judgeKeys(request);
+  if (!keys.ok) return keys;
+  const { kid, key } = keys.value;
+  if (request.tpm === undefined)
+    return request.keyKind === "tpm" ? err({ code: "TPM_CLAIM_MISSING" }) : ok({ kid });
+  const qualifier = certifyQualifier(nodeCrypto, request);
+  const tpm = judgeTpmKey(request.tpm, { key, qualifier }, tpmRoots);
+  return tpm.ok ? ok({ kid, tpm: tpm.value }) : tpm;
 }
 
 /**
- * Thumbprint of the signing key of a request that both of its keys signed.
+ * The signing key of a request that both of its keys signed, and its thumbprint.
  * Faults: CSR_*; CSR_KEYS_EQUAL, since a TLS key must never sign evidence.
  */
-export async function judgeRequest(request: EnrolmentRequest): Promise<Result<Digest, CsrFault>> {
+async function judgeKeys(
+  request: Pick<EnrolmentRequest, "device" | "signing" | "tls">,
+): Promise<Result<{ readonly kid: Digest; readonly key: PublicKey }, CsrFault>> {
   const signing = await readCertificationRequest(request.signing, request.device);
   if (!signing.ok) return signing;
   const tls = await readCertificationRequest(request.tls, request.device);
   if (!tls.ok) return tls;
   const kidOf = (key: PublicKey) => thumbprint((bytes) => nodeCrypto.sha256(bytes), key);
-  const kid = kidOf(signing.value.publicKey);
-  return equal(kid, kidOf(tls.value.publicKey)) ? err({ code: "CSR_KEYS_EQUAL" }) : ok(kid);
+  const key = signing.value.publicKey;
+  const kid = kidOf(key);
+  return equal(kid, kidOf(tls.value.publicKey))
+    ? err({ code: "CSR_KEYS_EQUAL" })
+    : ok({ kid, key });
 }
 
 /** Issues both certificates, stores them and forgets the request. Faults: EnrolmentFault. */
 export async function approveEnrolment(
-  { ca, registry }: { readonly ca: SiteCa; readonly registry: DeviceRegistry },
+  { ca, registry, tpmRoots = [] }: EnrolmentParts,
   site: SiteFacts,
   { request, now }: { readonly request: EnrolmentRequest; readonly now: UnixMillis },
 ): Promise<Result<EnrolmentAnswer, EnrolmentFault>> {
+  const judged = await judgeRequest(request, tpmRoots);
+  if (!judged.ok) return judged;
   const issued = await issue(ca, site, { ...request, now });
   if (!issued.ok) return issued;
-  const admitted = registry.admit(issued.value.key, issued.value.tls);
+  const { tpm } = request;
+  const key = { ...issued.value.key, ...(tpm === undefined ? {} : { tpm }) };
+  const admitted = registry.admit(key, issued.value.tls);
   if (!admitted.ok) return admitted;
   return ok(answerOf(site, { ca, device: request.device, ...issued.value.message }));
 }
@@ -125,7 +166,7 @@ async function issue(
   site: SiteFacts,
   request: EnrolmentRequest & { readonly now: UnixMillis },
 ) {
-  const judged = await judgeRequest(request);
+  const judged = await judgeKeys(request);
   if (!judged.ok) return judged;
   const { device, keyKind, now } = request;
   const { channel } = site;
@@ -149,7 +190,7 @@ async function issue(
   return ok({
     key: {
       device,
-      kid: judged.value,
+      kid: judged.value.kid,
       publicKey,
       keyKind,
       chain: signing.value,

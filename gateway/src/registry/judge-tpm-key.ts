@@ -2,7 +2,7 @@
 
 import type { X509Certificate } from "node:crypto";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
-import { concat, equal, utf8 } from "@tamga/ledger-core/base/bytes";
+import { equal } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
@@ -12,23 +12,11 @@ import { parseTpmPublic, tpmName, tpmPublicKey } from "@tamga/ledger-core/tpm/pu
 import { parseTpmAttest } from "@tamga/ledger-core/tpm/tpm-attest";
 import { tpmAlgorithms, tpmAttributes } from "@tamga/ledger-core/tpm/tpm-numbers";
 import { parseTpmSignature } from "@tamga/ledger-core/tpm/tpm-signature";
+import type { TpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import type { Endorsement, EndorsementFault } from "./endorsement-chain.ts";
 import { verifyEndorsement } from "./endorsement-chain.ts";
-
-/** What a device says of its TPM, when it asks to be enrolled. Structures of the TPM as it gave them. */
-export type TpmClaim = {
-  /** DER. */
-  readonly endorsementCertificate: Uint8Array;
-  /** DER, between that and its maker's root; may be empty. */
-  readonly intermediates: readonly Uint8Array[];
-  /** TPMT_PUBLIC of the endorsement key, the attestation key, the signing key. */
-  readonly endorsementKey: Uint8Array;
-  readonly attestationKey: Uint8Array;
-  readonly signingKey: Uint8Array;
-  /** TPMS_ATTEST of TPM2_Certify by the attestation key, and its TPMT_SIGNATURE. */
-  readonly certified: Uint8Array;
-  readonly signature: Uint8Array;
-};
+import type { CredentialFault } from "./make-credential.ts";
+import { makeCredential } from "./make-credential.ts";
 
 /** A key of which every step but the last was checked: that both keys are in one TPM, `makeCredential` asks. */
 export type CertifiedTpmKey = {
@@ -40,6 +28,7 @@ export type CertifiedTpmKey = {
 
 export type TpmKeyFault =
   | EndorsementFault
+  | CredentialFault
   | { readonly code: "TPM_CLAIM_MALFORMED"; readonly part: string }
   /** The endorsement key could do more than decrypt for its TPM. */
   | { readonly code: "EK_NOT_RESTRICTED" }
@@ -53,22 +42,9 @@ export type TpmKeyFault =
   /** The key was made outside of the TPM, or may leave it. */
   | { readonly code: "KEY_NOT_BOUND_TO_TPM" };
 
-/** What the attestation key signs beside the key's Name: the request as a whole (WIRE.md §12.1). */
-export function certifyQualifier(request: {
-  readonly device: string;
-  readonly signing: Uint8Array;
-  readonly tls: Uint8Array;
-}): Digest {
-  const { sha256 } = nodeCrypto;
-  const device = sha256(utf8(request.device));
-  return sha256(
-    concat(utf8("tamga/certify/1"), device, sha256(request.signing), sha256(request.tls)),
-  );
-}
-
 /**
  * @param key that the request's signing key is.
- * @param qualifier see {@link certifyQualifier}.
+ * @param qualifier see `certifyQualifier`.
  */
 export function judgeTpmKey(
   claim: TpmClaim,
@@ -86,6 +62,9 @@ export function judgeTpmKey(
   if (!endorsement.ok) return endorsement;
   if (!hasAll(endorsementKey.value, bound | tpmAttributes.restricted | tpmAttributes.decrypt))
     return err({ code: "EK_NOT_RESTRICTED" });
+  const name = tpmName(nodeCrypto, claim.attestationKey);
+  const credential = makeCredential(endorsementKey.value, { name, value: new Uint8Array() });
+  if (!credential.ok) return credential;
   const attestationKey = tpmPublicKey(attestationArea.value);
   const isAttesting = hasAll(attestationArea.value, bound | tpmAttributes.restricted | sign);
   if (attestationKey === undefined || !isAttesting || !hasSha256Name(attestationArea.value))
@@ -95,7 +74,7 @@ export function judgeTpmKey(
   return ok({
     endorsement: endorsement.value,
     endorsementKey: endorsementKey.value,
-    attestationName: tpmName(nodeCrypto, claim.attestationKey),
+    attestationName: name,
     attestationKey,
   });
 }

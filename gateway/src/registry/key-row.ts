@@ -1,13 +1,14 @@
 /** A device's key as `registry.db` stores it. */
 
+import { assert } from "@tamga/ledger-core/base/assert";
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
-import type { KeyKind } from "@tamga/ledger-core/wire/enrolment";
-import { keyKinds } from "@tamga/ledger-core/wire/enrolment";
+import type { KeyKind, TpmClaim } from "@tamga/ledger-core/wire/enrolment";
+import { keyKinds, parseTpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 
 /** A signing key of a device, with the chain that proves it (leaf first). */
@@ -52,6 +53,13 @@ export function toKey(row: KeyRow): DeviceKey {
 /** Bytes of a key for its column; the algorithm stands beside it. */
 export function storedKey(publicKey: PublicKey): Uint8Array {
   return publicKey.algorithm === "PS256" ? publicKey.spki : publicKey.point;
+}
+
+/** A claim was judged before it was stored: one that cannot be read is a damaged file. */
+export function storedClaim(text: string): TpmClaim {
+  const claim = parseTpmClaim(text);
+  assert(claim.ok, "a stored claim can be read");
+  return claim.value;
 }
 
 export function keyKindOf(text: string): KeyKind {

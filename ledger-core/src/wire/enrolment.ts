@@ -13,11 +13,27 @@ import {
   certificationRequestBytesMax,
   chainLengthMax,
   enrolmentBytesMax,
+  tpmStructureBytesMax,
 } from "./limits.ts";
 
 /** Where a device says that its signing key lives. Nobody has attested it. */
 export const keyKinds = ["file", "pkcs11", "tpm"] as const;
 export type KeyKind = (typeof keyKinds)[number];
+
+/** What a device says of the TPM that its signing key is in: structures as that gave them (WIRE.md §12.1). */
+export type TpmClaim = {
+  /** The maker's certificate of the endorsement key, DER. */
+  readonly endorsementCertificate: Uint8Array;
+  /** DER, between that and its maker's root; may be empty. */
+  readonly intermediates: readonly Uint8Array[];
+  /** TPMT_PUBLIC of the endorsement key, the attestation key and the signing key. */
+  readonly endorsementKey: Uint8Array;
+  readonly attestationKey: Uint8Array;
+  readonly signingKey: Uint8Array;
+  /** TPMS_ATTEST of TPM2_Certify over the signing key by the attestation key, and its TPMT_SIGNATURE. */
+  readonly certified: Uint8Array;
+  readonly signature: Uint8Array;
+};
 
 export type EnrolmentRequest = {
   readonly device: Identifier;
@@ -25,7 +41,23 @@ export type EnrolmentRequest = {
   /** PKCS#10, DER: of the signing key, and of the key that the agent's TLS uses. */
   readonly signing: Uint8Array;
   readonly tls: Uint8Array;
+  readonly tpm?: TpmClaim;
 };
+
+/** An answer that only one TPM can open: it is encrypted under a credential for its attestation key. */
+export type SealedAnswer = {
+  readonly device: Identifier;
+  /** TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET, without their lengths; what they hold is the AES-256 key. */
+  readonly credential: Uint8Array;
+  readonly secret: Uint8Array;
+  /** 12 bytes. */
+  readonly nonce: Uint8Array;
+  /** The text of an answer under AES-256-GCM, the tag of 16 bytes at its end. */
+  readonly sealed: Uint8Array;
+};
+
+/** Additional data of the encryption. */
+export const sealedAnswerContext = "tamga/enrolment-answer/2";
 
 export type EnrolmentAnswer = {
   readonly device: Identifier;
@@ -49,12 +81,42 @@ export type EnrolmentFault = {
 };
 
 export function encodeEnrolmentRequest(request: EnrolmentRequest): string {
-  return stringify({
-    tamga: "enrolment-request/1",
+  const fields = {
     device: request.device,
     keyKind: request.keyKind,
     signing: toBase64(request.signing),
     tls: toBase64(request.tls),
+  };
+  return request.tpm === undefined
+    ? stringify({ tamga: "enrolment-request/1", ...fields })
+    : stringify({ tamga: "enrolment-request/2", ...fields, ...claimFields(request.tpm) });
+}
+
+/** A claim by itself, for a database. */
+export function encodeTpmClaim(claim: TpmClaim): string {
+  return stringify({ tamga: "tpm-claim/1", ...claimFields(claim) });
+}
+
+function claimFields(claim: TpmClaim) {
+  return {
+    endorsementCertificate: toBase64(claim.endorsementCertificate),
+    intermediates: claim.intermediates.map(toBase64),
+    endorsementKey: toBase64(claim.endorsementKey),
+    attestationKey: toBase64(claim.attestationKey),
+    signingKey: toBase64(claim.signingKey),
+    certified: toBase64(claim.certified),
+    signature: toBase64(claim.signature),
+  };
+}
+
+export function encodeSealedAnswer(answer: SealedAnswer): string {
+  return stringify({
+    tamga: "enrolment-answer/2",
+    device: answer.device,
+    credential: toBase64(answer.credential),
+    secret: toBase64(answer.secret),
+    nonce: toBase64(answer.nonce),
+    sealed: toBase64(answer.sealed),
   });
 }
 
@@ -74,18 +136,48 @@ export function encodeEnrolmentAnswer(answer: EnrolmentAnswer): string {
 
 /** Faults: ENROLMENT_*, with the field. Unknown fields are refused. */
 export function parseEnrolmentRequest(text: string): Result<EnrolmentRequest, EnrolmentFault> {
-  return parse(text, "enrolment-request/1", (fields) => ({
+  return parse(text, ["enrolment-request/1", "enrolment-request/2"], (fields, format) => ({
     device: fields.identifier("device"),
     keyKind:
       keyKinds.find((kind) => kind === fields.text("keyKind")) ?? fields.refuse("keyKind", "file"),
     signing: fields.bytes("signing", certificationRequestBytesMax),
     tls: fields.bytes("tls", certificationRequestBytesMax),
+    ...(format === "enrolment-request/2" ? { tpm: readClaim(fields) } : {}),
+  }));
+}
+
+/** Faults: ENROLMENT_*, with the field. */
+export function parseTpmClaim(text: string): Result<TpmClaim, EnrolmentFault> {
+  return parse(text, ["tpm-claim/1"], readClaim);
+}
+
+function readClaim(fields: JsonFields): TpmClaim {
+  const structure = (name: string) => fields.bytes(name, tpmStructureBytesMax);
+  return {
+    endorsementCertificate: fields.bytes("endorsementCertificate", certificateBytesMax),
+    intermediates: fields.chain("intermediates"),
+    endorsementKey: structure("endorsementKey"),
+    attestationKey: structure("attestationKey"),
+    signingKey: structure("signingKey"),
+    certified: structure("certified"),
+    signature: structure("signature"),
+  };
+}
+
+/** An answer for one TPM; a plain one is ENROLMENT_VERSION_UNKNOWN here. Faults: ENROLMENT_*, with the field. */
+export function parseSealedAnswer(text: string): Result<SealedAnswer, EnrolmentFault> {
+  return parse(text, ["enrolment-answer/2"], (fields) => ({
+    device: fields.identifier("device"),
+    credential: fields.bytes("credential", tpmStructureBytesMax),
+    secret: fields.bytes("secret", tpmStructureBytesMax),
+    nonce: fields.bytes("nonce", 12),
+    sealed: fields.bytes("sealed", enrolmentBytesMax),
   }));
 }
 
 /** Faults: ENROLMENT_*, with the field. Certificates and trust policy are not verified here. */
 export function parseEnrolmentAnswer(text: string): Result<EnrolmentAnswer, EnrolmentFault> {
-  return parse(text, "enrolment-answer/1", (fields) => ({
+  return parse(text, ["enrolment-answer/1"], (fields) => ({
     device: fields.identifier("device"),
     channel: fields.identifier("channel"),
     gateway: fields.identifier("gateway"),
@@ -103,8 +195,8 @@ function stringify(fields: Readonly<Record<string, string | readonly string[]>>)
 
 function parse<T>(
   text: string,
-  format: string,
-  read: (fields: JsonFields) => T,
+  formats: readonly [string, ...string[]],
+  read: (fields: JsonFields, format: string) => T,
 ): Result<T, EnrolmentFault> {
   if (text.length > enrolmentBytesMax) return err({ code: "ENROLMENT_TOO_LONG", field: "" });
   let value: unknown;
@@ -115,12 +207,14 @@ function parse<T>(
   }
   const fields = new JsonFields(value);
   const found = fields.text("tamga");
-  const family = format.slice(0, format.indexOf("/") + 1);
-  if (found.startsWith(family) && found !== format) {
+  const [first] = formats;
+  const family = first.slice(0, first.indexOf("/") + 1);
+  const isKnown = formats.includes(found);
+  if (found.startsWith(family) && !isKnown) {
     return err({ code: "ENROLMENT_VERSION_UNKNOWN", field: "tamga" });
   }
-  if (found !== format) fields.refuse("tamga", "");
-  const result = read(fields);
+  if (!isKnown) fields.refuse("tamga", "");
+  const result = read(fields, found);
   const wrong = fields.firstWrong();
   return wrong === undefined ? ok(result) : err({ code: "ENROLMENT_MALFORMED", field: wrong });
 }

@@ -46,6 +46,8 @@ export const statementsPerProofMax = 1_024;
 export const multiproofHashesMax = 24 * statementsPerProofMax;
 /** Bytes of a certification request (PKCS#10). */
 export const certificationRequestBytesMax = 4_096;
+/** Bytes of one structure of a TPM in an enrolment file: RSA-4096 fits. */
+export const tpmStructureBytesMax = 2_048;
 /** Characters of an enrolment file. */
 export const enrolmentBytesMax = 1_048_576;
 /** Rules of an approval policy: one a kind of transactions at most, with room for kinds to come. */

@@ -1,0 +1,23 @@
+/** The tables of `registry.db`. */
+
+/** Its migrations, in order. */
+export const registrySchema = [
+  `CREATE TABLE request (
+     device TEXT PRIMARY KEY, key_kind TEXT NOT NULL, signing BLOB NOT NULL, tls BLOB NOT NULL,
+     at INTEGER NOT NULL) STRICT;
+   CREATE TABLE device_key (
+     kid BLOB PRIMARY KEY, device TEXT NOT NULL, algorithm TEXT NOT NULL, public_key BLOB NOT NULL,
+     key_kind TEXT NOT NULL, certificate BLOB NOT NULL, not_after INTEGER NOT NULL,
+     revoked_reason TEXT, revoked_since INTEGER) STRICT;
+   CREATE INDEX device_key_device ON device_key (device);
+   CREATE TABLE tls_certificate (
+     fingerprint BLOB PRIMARY KEY, device TEXT NOT NULL, not_after INTEGER NOT NULL,
+     certificate BLOB NOT NULL) STRICT;
+   CREATE INDEX tls_certificate_device ON tls_certificate (device);
+   CREATE TABLE revocation (
+     kid BLOB PRIMARY KEY, statement BLOB NOT NULL, ordered INTEGER NOT NULL DEFAULT 0) STRICT;`,
+  `DELETE FROM request;
+   ALTER TABLE request ADD COLUMN kid BLOB NOT NULL DEFAULT x'';`,
+  `ALTER TABLE request ADD COLUMN tpm TEXT;
+   CREATE TABLE device_tpm (device TEXT PRIMARY KEY, claim TEXT NOT NULL) STRICT;`,
+];
