@@ -4,6 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
+import { SqliteChannel } from "@tamga/ledger-core/ledger/sqlite-channel";
+import { verifyDatabase } from "@tamga/ledger-core/ledger/sqlite-snapshots";
 import { judgeCheckpointFile, judgeEpochsFile } from "@tamga/ledger-core/verify-commands";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { z } from "zod";
@@ -123,6 +127,12 @@ it("begins anew where it was sealed last, and verifies from the first trust poli
   expect(judgeCheckpointFile(after, { trust, lang: "en" }).object).toMatchObject({
     code: "SEAL_OTHER_LOG",
   });
+
+  await consortium.stop("a");
+  const db = openDatabase(sitePaths(consortium.directoryOf("a")).ledger);
+  verifyDatabase(SqliteChannel.open(db, nodeCrypto), nodeCrypto);
+  db.close();
+  expect(await consortium.json("a", "recover", file)).toMatchObject({ keptAside: null });
 });
 
 it("asks for the words where no gateway runs", async () => {
