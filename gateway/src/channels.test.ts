@@ -46,10 +46,17 @@ describe("the channels of a gateway", () => {
     ]);
     const [milk, power] = channelsOf(config).map(pathsOf);
     expect(milk).toEqual(sitePaths(directory));
-    const own = ["gatewayKey", "gatewayCertificate", "tlsKey", "tlsCertificate", "validatorKey"];
+    const own = [
+      "gatewayKey",
+      "gatewayCertificate",
+      "tlsKey",
+      "tlsCertificate",
+      "validatorKey",
+      "secondKey",
+    ];
     const files = [...own, "channel", "trust", "lane", "ledger"];
     for (const [key, path] of Object.entries(power ?? {}))
-      if (files.includes(key)) expect(path).toMatch(/\/channels\/power\/[a-z]+\.[a-z]+$/);
+      if (files.includes(key)) expect(path).toMatch(/\/channels\/power\/[a-z-]+\.[a-z]+$/);
       else expect(path).toBe(Object.entries(milk ?? {}).find(([other]) => other === key)?.[1]);
   });
 

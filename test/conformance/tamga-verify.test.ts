@@ -210,7 +210,9 @@ describe.each([
     expect([bare.status, bare.stdout]).toMatchObject([1, /SEAL_ML_DSA_MISSING/]);
     const beside = verify("receipt", good, "--trust", policy, "--checkpoint", secondNote);
     expect([beside.status, beside.stderr]).toEqual([0, ""]);
-    expect(beside.stdout).toContain("ML-DSA-44 cosignatures: 3 (validator-1, ");
+    expect(beside.stdout).toContain(
+      "Also cosigned with ML-DSA-44 by 3 of 4 validators: validator-1, ",
+    );
     const checkpoint = verify("checkpoint", secondNote, "--trust", policy, "--json");
     expect(JSON.parse(checkpoint.stdout)).toMatchObject({ mlDsa: { cosignatures: [{}, {}, {}] } });
     expect(verify("checkpoint", note, "--trust", policy).stdout).toContain("SEAL_ML_DSA_MISSING");

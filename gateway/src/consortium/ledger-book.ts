@@ -5,6 +5,7 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { quorumOf } from "@tamga/ledger-core/base/quorum";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
+import type { ValidatorEntry } from "@tamga/ledger-core/consensus/validator-set";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { databaseError, openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
@@ -14,6 +15,7 @@ import { SqliteChain } from "@tamga/ledger-core/ledger/sqlite-chain";
 import { SqliteChannel } from "@tamga/ledger-core/ledger/sqlite-channel";
 import { SqliteSeals } from "@tamga/ledger-core/ledger/sqlite-seals";
 import { SqliteVoteStore } from "@tamga/ledger-core/ledger/sqlite-vote-store";
+import { secondKeyOf } from "@tamga/ledger-core/receipt/verify-ml-dsa";
 import type { GatewayConfig } from "../config.ts";
 import { pathsOf } from "../site/site.ts";
 
@@ -75,7 +77,11 @@ function newestSeal(
   if (stored === undefined || validators === undefined) return undefined;
   const { size, root } = stored.point;
   const head = { origin: genesis.identity.origin, size, root };
-  const { at } = combineSeals(nodeCrypto, validators, head, stored.seals);
+  const sealers = {
+    validators,
+    secondKeyOf: (one: ValidatorEntry) => secondKeyOf(genesis.policy, one),
+  };
+  const { at } = combineSeals(nodeCrypto, sealers, head, stored.seals);
   return { size, at: unixMillis(at) };
 }
 

@@ -1,18 +1,21 @@
 /** `tamga-gateway ledger …`: how several organisations begin a channel together, and what becomes of it. */
 
 import { existsSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
-import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import { ensureDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
+import { loadOrCreateSecondKey } from "@tamga/ledger-core/ledger/second-key";
 import {
   encodeTrustPolicy,
   groupedHex,
   trustPolicyDigest,
 } from "@tamga/ledger-core/receipt/trust-policy";
+import { secondKeyOf } from "@tamga/ledger-core/receipt/verify-ml-dsa";
 import { encodeTransaction, transactionBytesMax } from "@tamga/ledger-core/wire/transaction";
 import type { Command } from "commander";
 import type { ConfigSource, GatewayConfig } from "../config.ts";
@@ -39,11 +42,10 @@ export function addLedgerCommand(program: Command, whole: () => ConfigSource): v
     .description("write this node's member file, or take the channel file that was made of them")
     .option("--out <file>", "where the member file goes; standard output by default")
     .option("--address <host:port...>", "where other members may dial this node")
+    .option("--ml-dsa", "make a second key, ML-DSA-44, with which this validator cosigns too")
     .option("--take <file>", "the channel file; afterwards `run` takes part in it")
     .option("--follow", "also where this node is no validator of it: until it is admitted")
-    .action((options: { out?: string; address?: string[]; take?: string; follow?: boolean }) =>
-      join(readGatewayConfig(where()), options),
-    );
+    .action((options: JoinOptions) => join(readGatewayConfig(where()), options));
   ledger
     .command("init")
     .description("make the channel file of all members' files; one member does it, once")
@@ -74,6 +76,7 @@ function leavesOf({ commands }: Command): readonly Command[] {
 async function ownMember(config: GatewayConfig, addresses: readonly string[]) {
   const site = await openSite(config, new SystemClock().now());
   const { consortium, channel, organisation, gateway } = config;
+  const { second } = site.validatorKey;
   const member: Member = {
     consortium,
     channel,
@@ -81,20 +84,22 @@ async function ownMember(config: GatewayConfig, addresses: readonly string[]) {
     node: gateway,
     ca: site.ca.certificate(),
     validatorKey: site.validatorKey.publicKey,
+    ...(second === undefined ? {} : { secondKey: second.publicKey }),
     addresses,
   };
   return { site, member };
 }
 
-async function join(
-  config: GatewayConfig,
-  options: {
-    readonly out?: string;
-    readonly address?: string[];
-    readonly take?: string;
-    readonly follow?: boolean;
-  },
-): Promise<void> {
+type JoinOptions = {
+  readonly out?: string;
+  readonly address?: string[];
+  readonly mlDsa?: boolean;
+  readonly take?: string;
+  readonly follow?: boolean;
+};
+
+async function join(config: GatewayConfig, options: JoinOptions): Promise<void> {
+  if (options.mlDsa === true) makeSecondKey(config);
   const { member } = await ownMember(config, options.address ?? []);
   if (options.take !== undefined) return take(config, member, { ...options, file: options.take });
   const text = encodeMember(member);
@@ -104,6 +109,22 @@ async function join(
     `member file of ${member.node} of ${member.organisation}; its validator key begins with ` +
       `${shortKey(member.validatorKey)}: read that to whoever makes the channel file\n`,
   );
+  if (member.secondKey !== undefined)
+    process.stderr.write(
+      `its ML-DSA-44 key, a file that can be copied, begins with ${shortKey(member.secondKey)}: read that too\n`,
+    );
+}
+
+/** Before the channel's opening only: a channel does not change second keys. */
+function makeSecondKey(config: GatewayConfig): void {
+  const paths = pathsOf(config);
+  if (existsSync(paths.channel) && !existsSync(paths.secondKey)) {
+    const sentence =
+      "The channel's opening names no second key of this validator, and nothing adds one.";
+    throw new OperationalError("ML_DSA_TOO_LATE", sentence);
+  }
+  ensureDir(dirname(paths.secondKey), 0o700);
+  loadOrCreateSecondKey(paths.secondKey);
 }
 
 /** Written before anything depends on it, and never again once a ledger stands on it. */
@@ -148,9 +169,12 @@ function sentences({ policy }: ChannelGenesis): readonly string[] {
   const digest = trustPolicyDigest((bytes) => nodeCrypto.sha256(bytes), policy);
   return [
     `channel ${policy.origin}: ${policy.validators.length} validators, ${policy.quorum} of them seal`,
-    ...policy.validators.map(
-      ({ name, organisation, publicKey }) => `  ${name} of ${organisation}  ${shortKey(publicKey)}`,
-    ),
+    ...policy.validators.map((validator) => {
+      const { name, organisation, publicKey } = validator;
+      const second = secondKeyOf(policy, validator);
+      const also = second === undefined ? "" : `, ML-DSA-44 ${shortKey(second)}`;
+      return `  ${name} of ${organisation}  ${shortKey(publicKey)}${also}`;
+    }),
     `trust policy ${groupedHex(digest)}`,
     "compare keys and policy with every member by voice before the first start\n",
   ];

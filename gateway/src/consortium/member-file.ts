@@ -18,6 +18,8 @@ export type Member = {
   readonly ca: Uint8Array;
   /** Ed25519, 32 bytes. */
   readonly validatorKey: Uint8Array;
+  /** ML-DSA-44, 1,312 bytes; of a validator that cosigns with one too. */
+  readonly secondKey?: Uint8Array;
   /** `host:port` where others may dial it; empty behind NAT. */
   readonly addresses: readonly string[];
 };
@@ -34,12 +36,19 @@ const schema = z.strictObject({
   node: identifier,
   ca: base64(),
   validatorKey: base64(32),
+  secondKey: base64(1_312).optional(),
   addresses: z.array(z.string().min(3).max(260)).max(8),
 });
 
 export function encodeMember(member: Member): string {
-  const { ca, validatorKey, ...names } = member;
-  const content = { version, ...names, ca: toBase64(ca), validatorKey: toBase64(validatorKey) };
+  const { ca, validatorKey, secondKey, ...names } = member;
+  const content = {
+    version,
+    ...names,
+    ca: toBase64(ca),
+    validatorKey: toBase64(validatorKey),
+    ...(secondKey === undefined ? {} : { secondKey: toBase64(secondKey) }),
+  };
   return `${JSON.stringify(content, undefined, 2)}\n`;
 }
 
@@ -65,8 +74,8 @@ export function parseMember(text: string, file: string): Member {
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) {
-    const { version: _version, ...member } = parsed.data;
-    return member;
+    const { version: _version, secondKey, ...member } = parsed.data;
+    return secondKey === undefined ? member : { ...member, secondKey };
   }
   const [issue] = parsed.error.issues;
   throw refuse(`${issue?.path.join(".") ?? ""}: ${issue?.message ?? "malformed"}`);

@@ -9,6 +9,7 @@ import type { ChannelGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import { judgeGenesis } from "@tamga/ledger-core/ledger/channel-genesis";
 import type { CaSigner } from "@tamga/ledger-core/ledger/create-channel";
 import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
+import { secondKeysMax } from "@tamga/ledger-core/wire/limits";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import { parseTransaction } from "@tamga/ledger-core/wire/transaction";
 import type { Member } from "./member-file.ts";
@@ -16,7 +17,8 @@ import type { Member } from "./member-file.ts";
 /**
  * Makes the channel-open transaction of these members, signed by the CA of `by`.
  *
- * @throws OperationalError CONSORTIUM_MEMBERS_DIFFER, CONSORTIUM_NAME_TWICE, CONSORTIUM_CA_TWICE.
+ * @throws OperationalError CONSORTIUM_MEMBERS_DIFFER, CONSORTIUM_NAME_TWICE, CONSORTIUM_CA_TWICE,
+ *   CONSORTIUM_SECOND_KEYS_TOO_MANY.
  */
 export async function openConsortium(
   signer: CaSigner,
@@ -37,6 +39,13 @@ export async function openConsortium(
     else if (!equal(known.ca, ca))
       throw twice("CONSORTIUM_CA_TWICE", `Organisation ${organisation} shows two CAs`);
   }
+  const secondKeys = members.flatMap(({ node: validator, secondKey: publicKey }) =>
+    publicKey === undefined ? [] : [{ validator, publicKey }],
+  );
+  if (secondKeys.length > secondKeysMax) {
+    const sentence = `A channel's opening holds ${secondKeysMax} second keys: let fewer members have one.`;
+    throw new OperationalError("CONSORTIUM_SECOND_KEYS_TOO_MANY", sentence);
+  }
   const { transaction } = await createChannel(
     { crypto: nodeCrypto, signer },
     {
@@ -50,6 +59,7 @@ export async function openConsortium(
         organisation,
         publicKey: validatorKey,
       })),
+      ...(secondKeys.length === 0 ? {} : { secondKeys }),
       at,
     },
   );
@@ -84,12 +94,18 @@ export function judgeChannelFile(
         name === own.node &&
         organisation === own.organisation &&
         equal(publicKey, own.validatorKey),
-    );
+    ) &&
+    isSame(policy.mlDsa44?.keys.find(({ validator }) => validator === own.node)?.publicKey, own);
   if (isOurs) return judged.value;
   const sentence =
     `The channel ${policy.consortium}/${policy.channel} does not have ${own.node} of ${own.organisation} ` +
     "with this node's keys among its validators: give its maker this node's member file, made anew.";
   throw new OperationalError("CHANNEL_NOT_OURS", sentence);
+}
+
+function isSame(named: Uint8Array | undefined, { secondKey }: Member): boolean {
+  if (named === undefined || secondKey === undefined) return named === secondKey;
+  return equal(named, secondKey);
 }
 
 function requireOneChannel(by: Member, members: readonly Member[]): void {

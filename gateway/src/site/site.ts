@@ -14,6 +14,7 @@ import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { ensureDir, writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
+import { loadSecondKey } from "@tamga/ledger-core/ledger/second-key";
 import type { ValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { loadOrCreateValidatorKey } from "@tamga/ledger-core/ledger/validator-key";
 import { channelDir } from "../channels.ts";
@@ -41,6 +42,8 @@ export function sitePaths(dataDir: string, channelDir = dataDir) {
     peerKey: join(dataDir, "peer.key"),
     peerCertificate: join(dataDir, "peer.crt"),
     validatorKey: join(channelDir, "validator.key"),
+    /** ML-DSA-44; absent where the validator cosigns with Ed25519 alone. */
+    secondKey: join(channelDir, "validator-ml-dsa.key"),
     /** The channel-open transaction that the members agreed on; absent where the site made its own. */
     channel: join(channelDir, "channel.tamga"),
     trust: join(channelDir, "trust.json"),
@@ -117,7 +120,10 @@ export async function openSite(config: GatewayConfig, at: UnixMillis): Promise<S
       certificate: readFileSync(paths.tlsCertificate, "utf8"),
       ca: readFileSync(paths.caCertificate, "utf8"),
     },
-    validatorKey: loadOrCreateValidatorKey(paths.validatorKey),
+    validatorKey: {
+      ...loadOrCreateValidatorKey(paths.validatorKey),
+      ...(existsSync(paths.secondKey) ? { second: loadSecondKey(paths.secondKey) } : {}),
+    },
     peer: {
       key: readFileSync(paths.peerKey, "utf8"),
       certificates: readFileSync(paths.peerCertificate, "utf8"),

@@ -81,6 +81,9 @@ export function judgeGenesis(
     organisations: organisations.value,
     validators: claims.validators,
     quorum: quorumOf(claims.validators.length),
+    ...(claims.secondKeys === undefined
+      ? {}
+      : { mlDsa44: { required: false, keys: claims.secondKeys } }),
   });
   if (!policy.ok) return policy;
   const issuers = policy.value.trustedCas.filter((ca) => ca.name === header.issuer);

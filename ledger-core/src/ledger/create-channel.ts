@@ -29,6 +29,7 @@ export type NewChannel = {
   readonly organisation: Identifier;
   readonly organisations: readonly { readonly name: Identifier; readonly ca: Uint8Array }[];
   readonly validators: readonly Validator[];
+  readonly secondKeys?: NonNullable<ChannelOpenClaims["secondKeys"]>;
   readonly predecessor?: NonNullable<ChannelOpenClaims["predecessor"]>;
   readonly at: UnixMillis;
 };
@@ -42,7 +43,7 @@ export async function createChannel(
   channel: NewChannel,
 ): Promise<{ readonly transaction: Transaction; readonly id: Digest }> {
   const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
-  const { consortium, incarnation, validators, predecessor, at } = channel;
+  const { consortium, incarnation, validators, predecessor, secondKeys, at } = channel;
   const claims = encodeChannelClaims({
     kind: "channel-open",
     consortium,
@@ -50,6 +51,7 @@ export async function createChannel(
     validators,
     organisations: channel.organisations.map(({ name, ca }) => ({ name, ca: sha256(ca) })),
     ...(predecessor === undefined ? {} : { predecessor }),
+    ...(secondKeys === undefined ? {} : { secondKeys }),
     at,
   });
   const unsigned = prepareStatement(

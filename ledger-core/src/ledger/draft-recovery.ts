@@ -7,10 +7,12 @@ import type { UnixMillis } from "../base/time.ts";
 import { unixMillis } from "../base/time.ts";
 import type { Header } from "../consensus/block.ts";
 import { encodeHeader, headerDigest } from "../consensus/block.ts";
+import type { ValidatorEntry } from "../consensus/validator-set.ts";
 import type { EpochItem, RecoveryProof } from "../receipt/epochs-file.ts";
 import { recoveryHeadersMax } from "../receipt/limits.ts";
 import type { VerifiedRecovery } from "../receipt/recovery.ts";
 import { sealsOf } from "../receipt/seal-evidence.ts";
+import { secondKeyOf } from "../receipt/verify-ml-dsa.ts";
 import { thumbprint } from "../wire/algorithm.ts";
 import type { Validator } from "../wire/channel-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
@@ -61,7 +63,11 @@ export function recoveryBasis(channel: SqliteChannel): RecoveryBasis {
   if (header === undefined || finality === undefined) throw blockGone(size);
   const state = stateAfter(channel, chain, header);
   const { origin } = genesis.identity;
-  const sealed = combineSeals(crypto, validators, { origin, size, root }, stored.seals);
+  const lines = {
+    validators,
+    secondKeyOf: (one: ValidatorEntry) => secondKeyOf(genesis.policy, one),
+  };
+  const sealed = combineSeals(crypto, lines, { origin, size, root }, stored.seals);
   const sealers = { origin, validators: validators.entries, quorum: validators.quorum };
   return {
     genesis,

@@ -90,10 +90,31 @@ describe("the signing function", () => {
     expect(signer.promised()).toEqual(point);
     expect(timeOf(point)).toBe(5);
     const head = { origin, ...point };
-    expect(verifySealPayload(nodeCrypto, validators.entryOf(0), head, payload)).toBe(true);
-    expect(verifySealPayload(nodeCrypto, validators.entryOf(1), head, payload)).toBe(false);
+    expect(
+      verifySealPayload(
+        nodeCrypto,
+        { validator: validators.entryOf(0), secondKey: undefined },
+        head,
+        payload,
+      ),
+    ).toBe(true);
+    expect(
+      verifySealPayload(
+        nodeCrypto,
+        { validator: validators.entryOf(1), secondKey: undefined },
+        head,
+        payload,
+      ),
+    ).toBe(false);
     const later = { ...head, size: 2n };
-    expect(verifySealPayload(nodeCrypto, validators.entryOf(0), later, payload)).toBe(false);
+    expect(
+      verifySealPayload(
+        nodeCrypto,
+        { validator: validators.entryOf(0), secondKey: undefined },
+        later,
+        payload,
+      ),
+    ).toBe(false);
   });
 
   it("promises only with a commit, and signs only after it", () => {
@@ -169,7 +190,12 @@ describe("a quorum's signatures", () => {
   it("make one checkpoint with both signatures of each", () => {
     const point = grow("a", 7_000);
     const { seals } = sealed(point, [3, 0, 2]);
-    const seal = combineSeals(nodeCrypto, validators, { origin, ...point }, seals);
+    const seal = combineSeals(
+      nodeCrypto,
+      { validators, secondKeyOf: () => undefined },
+      { origin, ...point },
+      seals,
+    );
     expect(seal.note.split("\n").filter((line) => line.startsWith("—"))).toHaveLength(3);
     expect(seal.at).toBe(7_000);
     // Of whichever epoch they are: the seal says who made it.
@@ -181,7 +207,12 @@ describe("a quorum's signatures", () => {
       expect(verifyLogSignature(nodeCrypto, signature, expected).ok).toBe(true);
     }
     expect(() =>
-      combineSeals(nodeCrypto, validators, { origin, ...point }, seals.slice(1)),
+      combineSeals(
+        nodeCrypto,
+        { validators, secondKeyOf: () => undefined },
+        { origin, ...point },
+        seals.slice(1),
+      ),
     ).toThrow("quorum");
   });
 

@@ -13,6 +13,7 @@ import type { UnixMillis } from "../base/time.ts";
 import { sealPointsOpenMax } from "../consensus/limits.ts";
 import type { SealPoint } from "../consensus/replica-io.ts";
 import { cosignatureTimeSecondsMax } from "../log/limits.ts";
+import type { NamedSecondKey } from "./seal-payload.ts";
 import { signSeal } from "./seal-payload.ts";
 import type { SqliteLog } from "./sqlite-log.ts";
 import type { ValidatorKey } from "./validator-key.ts";
@@ -35,7 +36,7 @@ export class PointSigner {
   readonly #db: Database.Database;
   readonly #log: SqliteLog;
   readonly #crypto: Pick<CryptoPort, "sha256">;
-  readonly #key: ValidatorKey;
+  readonly #keys: { readonly key: ValidatorKey; readonly second: NamedSecondKey | undefined };
   readonly #origin: string;
   readonly #rows: ReturnType<typeof promiseStatements>;
 
@@ -49,12 +50,20 @@ export class PointSigner {
       readonly log: SqliteLog;
       readonly crypto: Pick<CryptoPort, "sha256">;
     },
-    { key, origin }: { readonly key: ValidatorKey; readonly origin: string },
+    {
+      key,
+      second,
+      origin,
+    }: {
+      readonly key: ValidatorKey;
+      readonly second?: NamedSecondKey | undefined;
+      readonly origin: string;
+    },
   ) {
     this.#db = db;
     this.#log = log;
     this.#crypto = crypto;
-    this.#key = key;
+    this.#keys = { key, second };
     this.#origin = origin;
     db.exec(schema);
     this.#rows = promiseStatements(db);
@@ -96,8 +105,8 @@ export class PointSigner {
   }
 
   /**
-   * Signs a point that was promised, once that has committed. The same promise gives the same bytes again,
-   * so a crash in between costs nothing.
+   * Signs a point that was promised, once that has committed. The same promise gives the same message
+   * again, so a crash in between costs nothing.
    *
    * @returns undefined where nothing was promised of this point, or too long ago.
    * @throws OperationalError SEAL_INCONSISTENT.
@@ -111,7 +120,7 @@ export class PointSigner {
       throw inconsistent(row.size, this.#log.size);
     this.#requireOwn(row.size, row.root);
     const head = { origin: this.#origin, size: point.size, root: point.root };
-    return signSeal(this.#crypto, this.#key, head, row.time_seconds);
+    return signSeal(this.#crypto, this.#keys, head, row.time_seconds);
   }
 
   /** What a release whose one validator ran no consensus had promised, so that it is kept. */

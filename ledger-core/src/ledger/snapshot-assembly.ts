@@ -34,6 +34,7 @@ import { rootOf } from "../log/merkle-root.ts";
 import type { EpochStep } from "../receipt/epoch-boundary.ts";
 import { firstEpoch, followBoundary } from "../receipt/epoch-boundary.ts";
 import { epochsMax } from "../receipt/limits.ts";
+import { secondKeyOf } from "../receipt/verify-ml-dsa.ts";
 import { parseTransaction } from "../wire/transaction.ts";
 import { parseContent } from "./channel-content-codec.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
@@ -286,9 +287,11 @@ export class SnapshotAssembly {
     const set = seal === undefined ? undefined : this.#sets[seal.epoch];
     if (seal === undefined || set === undefined) return false;
     const head = { origin: this.#genesis.identity.origin, size: seal.size, root };
-    return seal.seals.every(({ validator, payload }) =>
-      verifySealPayload(this.#crypto, set.entryOf(validator), head, payload),
-    );
+    return seal.seals.every(({ validator: index, payload }) => {
+      const validator = set.entryOf(index);
+      const secondKey = secondKeyOf(this.#genesis.policy, validator);
+      return verifySealPayload(this.#crypto, { validator, secondKey }, head, payload);
+    });
   }
 }
 

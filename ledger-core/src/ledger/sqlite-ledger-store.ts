@@ -13,9 +13,10 @@ import type { EngineRecovered } from "../consensus/engine-io.ts";
 import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
 import type { FinalTip, ReplicaParameters, SealPoint, VoteFloor } from "../consensus/replica-io.ts";
 import type { SnapshotHead } from "../consensus/snapshot-message.ts";
-import type { ValidatorSet } from "../consensus/validator-set.ts";
+import type { ValidatorEntry, ValidatorSet } from "../consensus/validator-set.ts";
 import { databaseError } from "../daemon/sqlite.ts";
 import type { Clock } from "../daemon/system-clock.ts";
+import { secondKeyOf } from "../receipt/verify-ml-dsa.ts";
 import type { ChannelGenesis } from "./channel-genesis.ts";
 import { LedgerApplication } from "./ledger-application.ts";
 import type { LedgerState } from "./ledger-state.ts";
@@ -23,6 +24,7 @@ import { PointSigner } from "./point-signer.ts";
 import { RememberedHistory } from "./remembered-history.ts";
 import type { TimedSeal } from "./seal-payload.ts";
 import { combineSeals, verifySealPayload } from "./seal-payload.ts";
+import { ownSecondKey } from "./second-key.ts";
 import type { CommitEffect, SealedEffect, ShellSnapshots, ShellStore } from "./shell-io.ts";
 import type { SnapshotFault, VerifiedSnapshot } from "./snapshot-assembly.ts";
 import { SnapshotAssembly } from "./snapshot-assembly.ts";
@@ -75,7 +77,10 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     this.chain = new SqliteChain(channel, { crypto, genesis });
     this.#history = new RememberedHistory(channel.history);
     this.#application = new LedgerApplication({ crypto, history: this.#history });
-    this.#signer = new PointSigner({ db: channel.db, log: channel.log, crypto }, { key, origin });
+    const own = ownSecondKey(genesis.policy, options.self, key);
+    const second = own === undefined ? undefined : { ...own, name: options.self };
+    const keys = { key, second, origin };
+    this.#signer = new PointSigner({ db: channel.db, log: channel.log, crypto }, keys);
     this.#seals = new SqliteSeals(channel.db);
     this.#snapshots = new SqliteSnapshots(channel.db);
     const { chain } = this;
@@ -161,7 +166,7 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
           sign: (message) => key.sign(message),
           application: this.#application,
           verifySeal: (validator, point, payload) =>
-            verifySealPayload(crypto, validator, { ...point, origin }, payload),
+            verifySealPayload(crypto, this.#sealer(validator), { ...point, origin }, payload),
         },
         { channel, parameters, self: { name: self, publicKey: follows ? nobody : key.publicKey } },
         recovered,
@@ -368,10 +373,16 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     return present(this.chain.validatorsOf(epoch), "validators of an epoch that has begun");
   }
 
+  #sealer(validator: ValidatorEntry) {
+    return { validator, secondKey: secondKeyOf(this.#options.genesis.policy, validator) };
+  }
+
   #combined({ point, seals }: StoredSeal): TimedSeal {
     const { crypto, genesis } = this.#options;
     const head = { origin: genesis.identity.origin, size: point.size, root: point.root };
-    return combineSeals(crypto, this.#validatorsOf(point.epoch), head, seals);
+    const validators = this.#validatorsOf(point.epoch);
+    const keyOf = (validator: ValidatorEntry) => secondKeyOf(genesis.policy, validator);
+    return combineSeals(crypto, { validators, secondKeyOf: keyOf }, head, seals);
   }
 
   #write(work: () => void): void {

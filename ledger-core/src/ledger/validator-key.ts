@@ -8,6 +8,7 @@ import { utf8 } from "../base/bytes.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import { writeFileDurable } from "../daemon/state-dir.ts";
 import { validatorKeyBytesMax } from "./limits.ts";
+import type { SecondKey } from "./second-key.ts";
 
 /** What signs for a validator. Signatures are deterministic (RFC 8032): the same bytes each time. */
 export type ValidatorKey = {
@@ -15,6 +16,8 @@ export type ValidatorKey = {
   readonly publicKey: Uint8Array;
   /** 64 bytes. */
   sign(message: Uint8Array): Uint8Array;
+  /** Where this validator cosigns with ML-DSA-44 too. */
+  readonly second?: SecondKey;
 };
 
 /**

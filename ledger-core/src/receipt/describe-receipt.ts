@@ -62,9 +62,9 @@ export function recoveredLine(recovered: Recovered, language: Language): string 
 }
 
 /** Who cosigned with a second key, and what this program could not check. */
-export function mlDsaLine({ cosignatures, unchecked }: MlDsaSeal, language: Language): string {
+export function mlDsaLine({ cosignatures, of, unchecked }: MlDsaSeal, language: Language): string {
   const names = cosignatures.map(({ validator }) => validator).join(", ");
-  return phrases[language].mlDsa(cosignatures.length, names, unchecked);
+  return phrases[language].mlDsa({ have: cosignatures.length, of, unchecked }, names);
 }
 
 function subjectOf(say: Phrases, { claims, reading }: VerifiedReceipt): string {

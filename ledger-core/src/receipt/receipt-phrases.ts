@@ -7,6 +7,9 @@ import type { KeyKind } from "./certificate-names.ts";
 import type { Language } from "./explain-fault.ts";
 
 /** Every argument is already harmless to print. */
+/** Cosignatures with second keys: good ones, validators in all, and lines that nobody checked. */
+export type MlDsaCount = { readonly have: number; readonly of: number; readonly unchecked: number };
+
 export type Phrases = {
   readonly valid: (what: string) => string;
   readonly provisional: (what: string) => string;
@@ -37,7 +40,7 @@ export type Phrases = {
   readonly gateway: (gateway: string, organisation: string) => string;
   readonly validity: (note: Pick<ValidityNote, "state">, name: string, at: string) => string;
   readonly organisations: (have: number, all: number, names: string) => string;
-  readonly mlDsa: (have: number, names: string, unchecked: number) => string;
+  readonly mlDsa: (count: MlDsaCount, names: string) => string;
   readonly laterEpoch: (epoch: number) => string;
   readonly recovered: (at: string, size: bigint, by: number, of: number) => string;
   readonly trustPolicy: (digest: string) => string;
@@ -98,8 +101,8 @@ const en: Phrases = {
       : `Note: the certificate of ${name} was not valid before ${at}.`,
   organisations: (have, all, names) =>
     `Cosigned by ${have} of ${all} organisations${names === "" ? "" : `: ${names}`}`,
-  mlDsa: (have, names, unchecked) =>
-    `ML-DSA-44 cosignatures: ${have}${names === "" ? "" : ` (${names})`}` +
+  mlDsa: ({ have, of, unchecked }, names) =>
+    `Also cosigned with ML-DSA-44 by ${have} of ${of} validators${names === "" ? "" : `: ${names}`}` +
     (unchecked === 0 ? "" : `; ${unchecked} not checked, since this program cannot`),
   recovered: (at, size, by, of) =>
     `The channel had lost its quorum for ever and was RECOVERED at ${at} from its checkpoint of size ${size}, ` +
@@ -181,8 +184,8 @@ const zh: Phrases = {
       : `注意：${name} 的证书自 ${at} 起才有效。`,
   organisations: (have, all, names) =>
     `${all} 个组织中有 ${have} 个联署${names === "" ? "" : `：${names}`}`,
-  mlDsa: (have, names, unchecked) =>
-    `ML-DSA-44 联署：${have} 个${names === "" ? "" : `（${names}）`}` +
+  mlDsa: ({ have, of, unchecked }, names) =>
+    `${of} 个验证节点中有 ${have} 个另以 ML-DSA-44 联署${names === "" ? "" : `：${names}`}` +
     (unchecked === 0 ? "" : `；另有 ${unchecked} 个未验证，本程序无此能力`),
   recovered: (at, size, by, of) =>
     `通道曾永久失去法定数目，由 ${of} 个组织中的 ${by} 个于 ${at} 自大小为 ${size} 的检查点恢复：` +

@@ -5,11 +5,12 @@ import type { Digest } from "../base/bytes.ts";
 import { fromBase64, fromHex, fromUtf8, parseDigest } from "../base/bytes.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
+import { mlDsa44KeyBytes } from "../wire/channel-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import { parseIdentifier } from "../wire/identifier.ts";
 import { trustPolicyBytesMax, validatorsMax } from "../wire/limits.ts";
 import type { TrustPolicy, TrustPolicyFault } from "./trust-policy.ts";
-import { judgeTrustPolicy, mlDsa44KeyBytes, trustPolicyVersion } from "./trust-policy.ts";
+import { judgeTrustPolicy, trustPolicyVersion } from "./trust-policy.ts";
 
 /** `field` is the path of keys, e.g. `validators.0.publicKey`. */
 export type TrustFileFault =

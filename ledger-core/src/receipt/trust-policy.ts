@@ -10,7 +10,8 @@ import { isPrimeOrderKey } from "../base/ed25519-point.ts";
 import { quorumOf } from "../base/quorum.ts";
 import type { Result } from "../base/result.ts";
 import { err, ok } from "../base/result.ts";
-import type { Validator } from "../wire/channel-claims.ts";
+import type { SecondPublicKey, Validator } from "../wire/channel-claims.ts";
+import { mlDsa44KeyBytes } from "../wire/channel-claims.ts";
 import type { Identifier } from "../wire/identifier.ts";
 import { validatorsMax } from "../wire/limits.ts";
 import { channelOrigin } from "../wire/log-origin.ts";
@@ -40,7 +41,7 @@ export type MlDsaTrust = {
   /** Whether a checkpoint counts only where a quorum has cosigned it with these keys too. */
   readonly required: boolean;
   /** Of some validators, by name; 1,312 bytes each. */
-  readonly keys: readonly { readonly validator: Identifier; readonly publicKey: Uint8Array }[];
+  readonly keys: readonly SecondPublicKey[];
 };
 
 /** A judged policy; only {@link judgeTrustPolicy} makes it. */
@@ -138,9 +139,6 @@ function judgeMlDsa({ validators, mlDsa44 }: TrustPolicyContent): TrustPolicyFau
     ? { code: "TRUST_ML_DSA_TOO_FEW", have, needed }
     : undefined;
 }
-
-/** Bytes of an ML-DSA-44 public key (FIPS 204). */
-export const mlDsa44KeyBytes = 1_312;
 
 /** The organisations of a policy, each once, in its order. */
 export function organisationNames(policy: TrustPolicyContent): readonly Identifier[] {

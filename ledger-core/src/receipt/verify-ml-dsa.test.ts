@@ -127,9 +127,9 @@ describe("a receipt", () => {
     const said = (language: "en" | "zh") =>
       describeReceipt(nodeCrypto.sha256, verified.value, language).join("\n");
     expect(said("en")).toContain(
-      "ML-DSA-44 cosignatures: 3 (validator-1, validator-2, validator-3)\n",
+      "Also cosigned with ML-DSA-44 by 3 of 4 validators: validator-1, validator-2, validator-3\n",
     );
-    expect(said("zh")).toContain("ML-DSA-44 联署：3 个（validator-1, ");
+    expect(said("zh")).toContain("4 个验证节点中有 3 个另以 ML-DSA-44 联署：validator-1, ");
   });
 });
 

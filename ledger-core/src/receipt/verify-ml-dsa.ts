@@ -18,6 +18,8 @@ import type { VerifiedCosigner } from "./verify-seal.ts";
 export type MlDsaSeal = {
   /** Verified, earliest first. */
   readonly cosignatures: readonly VerifiedCosigner[];
+  /** Validators of the epoch, with a second key or without. */
+  readonly of: number;
   /** Lines that stand there and that this program cannot check. */
   readonly unchecked: number;
 };
@@ -60,8 +62,8 @@ export function verifyMlDsaLines(
       unchecked += signatureOf(crypto, { ...cosigner, type: "cosignature-ml-dsa-44" }, note).length;
       continue;
     }
-    const of = { note, tree: head };
-    const verified = verifyMlDsaCosignature({ sha256, verifyMlDsa44 }, cosigner, of);
+    const signed = { note, tree: head };
+    const verified = verifyMlDsaCosignature({ sha256, verifyMlDsa44 }, cosigner, signed);
     if (verified.ok) {
       const at = unixMillis(verified.value.timeSeconds * 1_000);
       cosignatures.push({ validator: name, organisation, at });
@@ -73,16 +75,26 @@ export function verifyMlDsaLines(
     return verifyMlDsa44 === undefined
       ? err({ code: "SEAL_ML_DSA_UNAVAILABLE" })
       : err({ code: "SEAL_ML_DSA_MISSING", have, needed });
-  return ok({ cosignatures: cosignatures.sort((a, b) => a.at - b.at), unchecked });
+  const of = sealers.validators.length;
+  return ok({ cosignatures: cosignatures.sort((a, b) => a.at - b.at), of, unchecked });
 }
 
-/** A later validator of the same name is another one, unless it has the same first key. */
 function sealersWithKey(policy: TrustPolicy, sealers: Sealers) {
   return sealers.validators.flatMap((validator) => {
-    const known = policy.validators.find(({ name }) => name === validator.name);
-    const second = policy.mlDsa44?.keys.find((key) => key.validator === validator.name);
-    if (known === undefined || second === undefined) return [];
-    if (!equal(known.publicKey, validator.publicKey)) return [];
-    return [{ ...validator, secondKey: second.publicKey }];
+    const secondKey = secondKeyOf(policy, validator);
+    return secondKey === undefined ? [] : [{ ...validator, secondKey }];
   });
+}
+
+/**
+ * The second key of a validator of any epoch. A later one of the same name is another one, unless it has the
+ * same first key.
+ */
+export function secondKeyOf(
+  policy: TrustPolicy,
+  { name, publicKey }: { readonly name: string; readonly publicKey: Uint8Array },
+): Uint8Array | undefined {
+  const known = policy.validators.find((validator) => validator.name === name);
+  if (known === undefined || !equal(known.publicKey, publicKey)) return undefined;
+  return policy.mlDsa44?.keys.find((key) => key.validator === name)?.publicKey;
 }

@@ -8,7 +8,10 @@ import type { TreeHead } from "./device-claims.ts";
 import type { FieldFault } from "./field-reader.ts";
 import { FieldReader } from "./field-reader.ts";
 import type { Identifier } from "./identifier.ts";
-import { validatorsMax } from "./limits.ts";
+import { secondKeysMax, validatorsMax } from "./limits.ts";
+
+/** Bytes of an ML-DSA-44 public key (FIPS 204). */
+export const mlDsa44KeyBytes = 1_312;
 
 /** A validator of the channel: its Ed25519 key, and whose it is. */
 export type Validator = {
@@ -29,7 +32,12 @@ export type ChannelOpenClaims = {
   /** A channel that is opened anew after a loss names the last head known of the old one. */
   readonly predecessor?: { readonly channelId: Digest; readonly head: TreeHead };
   readonly at: UnixMillis;
+  /** ML-DSA-44 keys, 1,312 bytes, of validators that cosign with one beside Ed25519; at least one. */
+  readonly secondKeys?: readonly SecondPublicKey[];
 };
+
+/** Whose it is, by the validator's name. */
+export type SecondPublicKey = { readonly validator: Identifier; readonly publicKey: Uint8Array };
 
 export const revocationReasons = ["retired", "compromised"] as const;
 export type RevocationReason = (typeof revocationReasons)[number];
@@ -59,6 +67,11 @@ export function encodeChannelClaims(claims: ChannelClaims): CborValue {
         const { channelId, head } = claims.predecessor;
         fields.set(5, [channelId, head.size, head.root]);
       }
+      if (claims.secondKeys !== undefined)
+        fields.set(
+          7,
+          claims.secondKeys.map(({ validator, publicKey }) => [validator, publicKey]),
+        );
       return fields;
     }
     case "device":
@@ -91,6 +104,7 @@ export function parseChannelClaims(
         organisations: fields.list(4, validatorsMax, (item) => parseOrganisation(item.nested(0))),
         ...(fields.has(5) ? { predecessor: parsePredecessor(fields.nested(5)) } : {}),
         at: fields.time(6),
+        ...(fields.has(7) ? { secondKeys: parseSecondKeys(fields) } : {}),
       });
     case "device":
       return fields.finish({
@@ -112,6 +126,17 @@ export function parseValidator(fields: FieldReader): Validator {
   };
   fields.close();
   return validator;
+}
+
+function parseSecondKeys(fields: FieldReader): readonly SecondPublicKey[] {
+  const keys = fields.list(7, secondKeysMax, (item) => {
+    const inner = item.nested(0);
+    const key = { validator: inner.identifier(0), publicKey: inner.fixed(1, mlDsa44KeyBytes) };
+    inner.close();
+    return key;
+  });
+  if (keys.length === 0) fields.refuse(7);
+  return keys;
 }
 
 /** Reads `[name, SHA-256 of the CA]` to its end. */

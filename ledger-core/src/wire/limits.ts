@@ -35,6 +35,8 @@ export const pathLengthMax = 64;
 export const logSignatureBytesMax = 4_096;
 /** Validators of a channel (CONSENSUS.md). */
 export const validatorsMax = 64;
+/** Validators of a channel with a second key: so many fit beside all else into its opening. */
+export const secondKeysMax = 32;
 /** Incarnations, and ranges in all, that one have or want message lists; more goes in further pages. */
 export const incarnationsPerPageMax = 256;
 export const rangesPerPageMax = 4_096;
