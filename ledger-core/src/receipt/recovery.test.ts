@@ -49,9 +49,13 @@ function sealsBy(indices: readonly number[], size: bigint, root: Digest, origin:
   const payloads = indices.map((validator) => {
     const { validatorKey, validator: own } = member(validator);
     const key = { publicKey: own.publicKey, sign: (b: Uint8Array) => validatorKey.sign(b) };
-    return { validator, payload: signSeal(nodeCrypto, key, head, 1_750_000_100) };
+    return {
+      validator,
+      payload: signSeal(nodeCrypto, { key, second: undefined }, head, 1_750_000_100),
+    };
   });
-  const sealed = combineSeals(nodeCrypto, new ValidatorSet(0, validators), head, payloads);
+  const lines = { validators: new ValidatorSet(0, validators), secondKeyOf: () => undefined };
+  const sealed = combineSeals(nodeCrypto, lines, head, payloads);
   return sealsOf(nodeCrypto, { origin, validators, quorum: 3 }, sealed);
 }
 
