@@ -23,6 +23,7 @@ import {
   twinsPropose,
 } from "./directed-links.ts";
 import type { Violation } from "./directed-run.ts";
+import { awayUntilOthersPruned, diskReplacedAndOthersPruned } from "./directed-snapshots.ts";
 
 export type Schedule = (seed?: number) => Violation | undefined;
 
@@ -42,5 +43,7 @@ export const directedSchedules: ReadonlyMap<string, Schedule> = new Map(
     proposalOfAViewBehind,
     notarizationOfAViewNullified,
     finalizedByOneAndSkipped,
+    diskReplacedAndOthersPruned,
+    awayUntilOthersPruned,
   }),
 );

@@ -58,6 +58,8 @@ export class SimulatedNode {
   crashed: () => void = () => undefined;
   abstaining = false;
   halted = false;
+  /** Blocks below this height are gone here: who asks for them is told so. Directed schedules set it. */
+  prunedBelow = 1;
   readonly #setting: NodeSetting;
   #engine: EnginePort | undefined;
   #queue: Effect[] = [];
@@ -227,12 +229,14 @@ export class SimulatedNode {
         this.#setting.send(this, this.#recipients(effect.to), effect.message);
         return;
       case "serve-heights": {
+        if (this.#sayPruned(effect.to, effect.from)) return;
         const answer = this.disk.finalBlocks(effect.from);
         if (answer !== undefined)
           this.#setting.send(this, [effect.to], { type: "final-blocks", ...answer });
         return;
       }
       case "serve-ancestors": {
+        if (this.#sayPruned(effect.to, effect.height)) return;
         const blocks = this.disk.ancestors(effect.height);
         if (blocks.length > 0) this.#setting.send(this, [effect.to], { type: "blocks", blocks });
         return;
@@ -273,6 +277,28 @@ export class SimulatedNode {
       default:
         assertNever(effect);
     }
+  }
+
+  #sayPruned(to: Identifier, height: number): boolean {
+    const { prunedBelow: below } = this;
+    if (height >= below) return false;
+    this.#setting.send(this, [to], { type: "pruned", below });
+    return true;
+  }
+
+  /**
+   * What the shell does with a snapshot that a peer has and this node lacks: the chain is the peer's, the votes
+   * stay, and are doubted where nothing was final here.
+   */
+  jump(peer: SimulatedNode): void {
+    const isDoubted = this.disk.channel.durable.blocks.length === 0;
+    this.powerCut();
+    this.disk.restore(peer.disk.snapshot(), {
+      ...{ votes: "kept", channel: "set-back", flag: isDoubted },
+    });
+    this.forgetLost();
+    this.#setting.trace(`${this.id} takes the snapshot of ${peer.id}`);
+    this.start();
   }
 
   #write(effect: Extract<Effect, { type: "persist" | "commit" }>): void {
