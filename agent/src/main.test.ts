@@ -222,7 +222,9 @@ describe("doctor", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(Object.fromEntries(findings.map(({ check, verdict }) => [check, verdict]))).toEqual({
+    const ofDevice = findings.filter(({ check }) => !/^(tpm|tokens|serial ports)\b/.test(check));
+    expect(ofDevice.length).toBeLessThan(findings.length);
+    expect(Object.fromEntries(ofDevice.map(({ check, verdict }) => [check, verdict]))).toEqual({
       configuration: "ok",
       clock: expect.stringMatching(/ok|warn/),
       disk: expect.stringMatching(/ok|warn/),

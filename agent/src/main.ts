@@ -7,6 +7,7 @@ import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { Command, CommanderError } from "commander";
 import { addDecodeCommand } from "./decode.ts";
 import { addDoctorCommand } from "./doctor/doctor-command.ts";
+import { addTokensCommand } from "./doctor/tokens-command.ts";
 import { addEnrolCommand } from "./enrol-command.ts";
 import { run } from "./run.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -23,6 +24,7 @@ async function main(): Promise<ExitCode> {
   addEnrolCommand(program);
   addStatusCommand(program);
   addDoctorCommand(program);
+  addTokensCommand(program);
   program
     .command("run")
     .description("read, sign, store and deliver, until told to stop")

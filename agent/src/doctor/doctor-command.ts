@@ -7,7 +7,7 @@ import { InvalidArgumentError } from "commander";
 import { loadAgentConfig } from "../config.ts";
 import type { ConfigOptions } from "../config-path.ts";
 import { configPath } from "../config-path.ts";
-import { examine } from "./doctor.ts";
+import { examine, findHardware } from "./doctor.ts";
 import type { Finding } from "./finding.ts";
 import { attempt, ok } from "./finding.ts";
 
@@ -17,7 +17,7 @@ type DoctorCommandOptions = ConfigOptions & { readonly json?: boolean; readonly 
 export function addDoctorCommand(program: Command): void {
   program
     .command("doctor")
-    .description("check clock, disk, key, certificates, gateways and lines")
+    .description("check clock, disk, key, TPM, tokens, certificates, gateways and lines")
     .option("--config <file>", "configuration")
     .option("--data <dir>", "data directory; its agent.toml is the configuration")
     .option("--seconds <n>", "how long to listen on each line", seconds, 12)
@@ -43,7 +43,11 @@ async function doctor(options: DoctorCommandOptions): Promise<boolean> {
     return [ok("configuration", `${path} is well formed.`)];
   });
   for (const finding of read) print(finding);
-  if (config !== undefined) {
+  if (config === undefined) {
+    // Before there is a configuration: what could stand in it.
+    const { signal } = stop;
+    for (const finding of await findHardware(undefined, { signal })) print(finding);
+  } else {
     const lineMs = options.seconds * 1_000;
     const { signal } = stop;
     try {

@@ -1,5 +1,6 @@
 /** Looks at everything that a first run needs, one finding each. */
 
+import { fileURLToPath } from "node:url";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
@@ -8,10 +9,15 @@ import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-
 import type { AgentConfig } from "../config.ts";
 import { gatewaysOf, requireSame } from "../device-config.ts";
 import { DeviceIdentity } from "../identity/device-identity.ts";
+import type { KeyUri } from "../signer/key-uri.ts";
+import { parseKeyUri } from "../signer/key-uri.ts";
 import { openSigner } from "../signer/open-signer.ts";
 import { checkGateway } from "./check-gateway.ts";
 import { checkLine } from "./check-line.ts";
 import { checkDisk, checkOutbox } from "./check-outbox.ts";
+import { checkTpm } from "./check-tpm.ts";
+import { findSerialPorts } from "./find-serial-ports.ts";
+import { findTokens } from "./find-tokens.ts";
 import type { Finding } from "./finding.ts";
 import { attempt, ok, warn } from "./finding.ts";
 
@@ -44,6 +50,7 @@ export async function* examine(
     yield* checkIdentity(identity.value);
     yield* await attempt("gateway", () => checkGateways(config, identity.value, options));
   }
+  if (!running) yield* await findHardware(uriOf(config.key), options);
   if (config.stream.length === 0)
     yield warn("streams", "No [[stream]] is configured: add your first meter to agent.toml.");
   else if (running) {
@@ -52,6 +59,32 @@ export async function* examine(
     const { lineMs: ms, signal } = options;
     yield* await Promise.all(config.stream.map((stream) => checkLine(stream, { ms, signal })));
   }
+}
+
+/**
+ * What the machine has, whether it is used or not.
+ *
+ * @param key of the configuration, where there is one.
+ */
+export async function findHardware(
+  key: KeyUri | undefined,
+  { signal }: Pick<DoctorOptions, "signal">,
+): Promise<readonly Finding[]> {
+  const tpmKey = key?.scheme === "tpm" ? key : undefined;
+  const named = key?.scheme === "pkcs11" ? key.modulePath : undefined;
+  return [
+    ...(await attempt("tpm", () => checkTpm(tpmKey, { signal }))),
+    ...(await attempt("tokens", () => findTokens(mainPath, named, { signal }))),
+    ...(await attempt("serial ports", findSerialPorts)),
+  ];
+}
+
+/** The command line, which lists tokens in a process of its own. */
+const mainPath = fileURLToPath(new URL("../main.ts", import.meta.url));
+
+function uriOf(text: string): KeyUri | undefined {
+  const parsed = parseKeyUri(text);
+  return parsed.ok ? parsed.value : undefined;
 }
 
 function checkClock(config: AgentConfig): Finding {

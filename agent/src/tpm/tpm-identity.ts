@@ -26,6 +26,25 @@ export async function readIdentity(tpm: Tpm): Promise<TpmIdentity> {
   };
 }
 
+export type TpmLockout = {
+  /** Keys that count failures are refused until it is over. */
+  readonly isLockedOut: boolean;
+  /** Failures that count now, and how many there may be. */
+  readonly failed: number;
+  readonly allowed: number;
+};
+
+/** TPM_PT_PERMANENT, bit inLockout (Part 2, §8.6), TPM_PT_LOCKOUT_COUNTER and TPM_PT_MAX_AUTH_FAIL. */
+export async function readLockout(tpm: Tpm): Promise<TpmLockout> {
+  const properties = await readProperties(tpm, 0x200);
+  const permanent = properties.get(0x200) ?? 0;
+  return {
+    isLockedOut: (permanent & 0x200) !== 0,
+    failed: properties.get(0x20e) ?? 0,
+    allowed: properties.get(0x20f) ?? 0,
+  };
+}
+
 /** libtpms, behind swtpm, calls itself `SW   TPM`; a virtual machine's TPM is one of these too. */
 export async function isEmulated(tpm: Tpm): Promise<boolean> {
   return (await readIdentity(tpm)).isEmulated;
