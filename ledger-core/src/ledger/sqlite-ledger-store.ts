@@ -1,17 +1,15 @@
 /** A channel's own database as the shell of its engine sees it: one commit for all that a block brings. */
 
 import { assert, present } from "../base/assert.ts";
-import { equal } from "../base/bytes.ts";
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Identifier } from "../base/identifier.ts";
 import { OperationalError } from "../base/operational-error.ts";
 import type { Result } from "../base/result.ts";
 import type { UnixMillis } from "../base/time.ts";
-import { unixMillis } from "../base/time.ts";
 import { ChannelEngine } from "../consensus/channel-engine.ts";
 import type { EngineRecovered } from "../consensus/engine-io.ts";
 import type { FinalBlocks, LooseBlocks } from "../consensus/message.ts";
-import type { FinalTip, ReplicaParameters, SealPoint, VoteFloor } from "../consensus/replica-io.ts";
+import type { ReplicaParameters, SealPoint } from "../consensus/replica-io.ts";
 import type { SnapshotHead } from "../consensus/snapshot-message.ts";
 import type { ValidatorEntry, ValidatorSet } from "../consensus/validator-set.ts";
 import { databaseError } from "../daemon/sqlite.ts";
@@ -31,6 +29,7 @@ import { SnapshotAssembly } from "./snapshot-assembly.ts";
 import { SnapshotCatchUp } from "./snapshot-catch-up.ts";
 import { SqliteChain } from "./sqlite-chain.ts";
 import type { SqliteChannel } from "./sqlite-channel.ts";
+import { storedTip } from "./sqlite-ledger-tip.ts";
 import type { StoredSeal } from "./sqlite-seals.ts";
 import { SqliteSeals } from "./sqlite-seals.ts";
 import { SnapshotSink, SnapshotSource } from "./sqlite-snapshot-store.ts";
@@ -132,7 +131,11 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     return this.#guarded(() => {
       const { genesis, votes, crypto, self, key, parameters, follows } = this.#options;
       const channel = genesis.identity.id;
-      const { tip, validators, final, ended } = this.#tip();
+      const { tip, validators, final, ended } = storedTip({
+        channel: this.#options.channel,
+        genesis,
+        chain: this.chain,
+      });
       this.#state = tip.state;
       this.#time = tip.time;
       // A crash may have come between the block's commit and this.
@@ -252,11 +255,11 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
   }
 
   finalBlocks(from: number): FinalBlocks | undefined {
-    return this.#guarded(() => this.chain.finalBlocks(from));
+    return this.look(() => this.chain.finalBlocks(from));
   }
 
   ancestors(height: number): LooseBlocks | undefined {
-    return this.#guarded(() => this.chain.ancestors(height));
+    return this.look(() => this.chain.ancestors(height));
   }
 
   get prunedBelow(): number {
@@ -315,60 +318,6 @@ export class SqliteLedgerStore implements ShellStore<LedgerState> {
     return code;
   }
 
-  /** The tip as the engine starts from it, its validators, and the floor that it allows. */
-  #tip(): {
-    readonly tip: FinalTip<LedgerState>;
-    readonly validators: ValidatorSet;
-    readonly final?: VoteFloor;
-    /** Where the tip is a boundary: the epoch that it ended. */
-    readonly ended?: Pick<EngineRecovered<LedgerState>, "tip" | "validators">;
-  } {
-    const { channel, genesis } = this.#options;
-    const stored = channel.loadState(genesis);
-    const last = this.chain.tip();
-    if (last === undefined) {
-      const tip = {
-        view: 0,
-        height: 0,
-        digest: genesis.identity.id,
-        // An older release ordered before the chain's first block.
-        time: unixMillis(Math.max(genesis.claims.at, channel.lastTime)),
-        logSize: BigInt(channel.log.size),
-        logRoot: channel.log.root(),
-        state: stored,
-      };
-      return { tip, validators: this.#validatorsOf(0) };
-    }
-    const { header, digest, certificate } = last;
-    const { epoch, height, time, logSize, logRoot, boundary } = header;
-    const isTrue =
-      logSize === BigInt(channel.log.size) &&
-      equal(logRoot, channel.log.root()) &&
-      equal(header.stateRoot, stored.channel.root());
-    if (!isTrue) throw corrupt(height);
-    const orders = boundary === undefined ? epoch : epoch + 1;
-    const epochStart = this.chain.startOf(orders);
-    const { view } = certificate.ballot;
-    const tip = {
-      view: boundary === undefined ? view : 0,
-      height,
-      digest,
-      time,
-      logSize,
-      logRoot,
-      state: { ...stored, epochStart },
-      certificate,
-    };
-    return {
-      tip,
-      validators: this.#validatorsOf(orders),
-      final: { epoch, view },
-      ...(boundary === undefined
-        ? {}
-        : { ended: { tip: { ...tip, view }, validators: this.#validatorsOf(epoch) } }),
-    };
-  }
-
   #validatorsOf(epoch: number): ValidatorSet {
     return present(this.chain.validatorsOf(epoch), "validators of an epoch that has begun");
   }
@@ -403,12 +352,3 @@ const snapshotPatience = 10;
 
 /** No validator's key. */
 const nobody = new Uint8Array(32);
-
-function corrupt(height: number): OperationalError {
-  return new OperationalError(
-    "DATABASE_CORRUPT",
-    `The channel's state or log is not what block ${height} led to. Nothing was changed. Copy the data ` +
-      "directory away, check the disk, and restore the directory from a backup.",
-    { details: { height } },
-  );
-}
