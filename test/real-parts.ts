@@ -12,6 +12,8 @@ const parts = {
   swtpm: "swtpm",
   "swtpm-tools": "swtpm_setup",
   "tpm2-tools": "tpm2_quote",
+  "libtpm2-pkcs11-tools": "tpm2_ptool",
+  opensc: "pkcs11-tool",
 } as const;
 
 /**

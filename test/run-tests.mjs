@@ -21,6 +21,12 @@ const parts = [
   { debian: "swtpm-tools", present: () => found("swtpm_setup"), for: "a TPM's maker" },
   { debian: "tpm2-tools", present: () => found("tpm2_quote"), for: "quotes of another maker" },
   {
+    debian: "libtpm2-pkcs11-1 libtpm2-pkcs11-tools",
+    present: () => found("tpm2_ptool"),
+    for: "keys in a second PKCS#11 module",
+  },
+  { debian: "opensc", present: () => found("pkcs11-tool"), for: "tokens of that module" },
+  {
     debian: "g++ make python3",
     present: () => isPkcs11Built(root),
     make: () => rebuildPkcs11(root),

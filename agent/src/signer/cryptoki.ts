@@ -18,6 +18,7 @@ export type Cryptoki = Pick<
   | "C_FindObjects"
   | "C_FindObjectsFinal"
   | "C_GetAttributeValue"
+  | "C_SetAttributeValue"
   | "C_GenerateKeyPair"
   | "C_SignInit"
   | "C_SignAsync"

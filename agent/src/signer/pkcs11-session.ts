@@ -198,13 +198,26 @@ function generate(cryptoki: Cryptoki, handle: Buffer, uri: Pkcs11KeyUri): Buffer
     { type: ck.CKA_SENSITIVE, value: true },
     { type: ck.CKA_EXTRACTABLE, value: false },
     { type: ck.CKA_SIGN, value: true },
-    ...[ck.CKA_DECRYPT, ck.CKA_UNWRAP, ck.CKA_DERIVE, ck.CKA_SIGN_RECOVER].map((type) => ({
-      type,
-      value: false,
-    })),
+    ...[ck.CKA_UNWRAP, ck.CKA_DERIVE, ck.CKA_SIGN_RECOVER].map((type) => ({ type, value: false })),
   ];
   const mechanism = { mechanism: ck.CKM_EC_KEY_PAIR_GEN };
-  return cryptoki.C_GenerateKeyPair(handle, mechanism, publicTemplate, privateTemplate).privateKey;
+  const made = cryptoki.C_GenerateKeyPair(handle, mechanism, publicTemplate, privateTemplate);
+  denyDecrypt(cryptoki, handle, made.privateKey);
+  return made.privateKey;
+}
+
+/**
+ * After the key was made, since tpm2-pkcs11 1.9 makes none whose template says anything of decryption,
+ * and leaves the failed one in the TPM. No mechanism decrypts with such a key, so a refusal is harmless.
+ */
+function denyDecrypt(cryptoki: Cryptoki, handle: Buffer, object: Buffer): void {
+  try {
+    const type = ck.CKA_DECRYPT;
+    if (!flag(cryptoki, { handle, object, type })) return;
+    cryptoki.C_SetAttributeValue(handle, object, [{ type, value: false }]);
+  } catch (error) {
+    if (ckrOf(error) === undefined) throw error;
+  }
 }
 
 /** The public object of the same CKA_ID, or the private one where the driver keeps the point there. */

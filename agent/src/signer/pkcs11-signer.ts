@@ -1,5 +1,6 @@
 /** A signer on a key in a PKCS#11 token. */
 
+import type { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
@@ -61,6 +62,11 @@ class Pkcs11Token implements Token<Pkcs11Session> {
   revival(): () => Promise<void> {
     const { generation } = this.#module;
     return () => this.#module.reinitialize(generation);
+  }
+
+  /** What tpm2-pkcs11 says, to a signature and then to a right PIN, once its TPM was reset. */
+  isConfused({ details }: OperationalError): boolean {
+    return details["ckr"] === "CKR_GENERAL_ERROR" || details["ckr"] === "CKR_DEVICE_ERROR";
   }
 
   release(): Promise<void> {

@@ -28,6 +28,11 @@ export interface Token<Session extends TokenSession> {
    * help. Nothing is done where somebody else has revived the token meanwhile.
    */
   revival(): () => Promise<void>;
+  /**
+   * Whether after this failure of a signature the token is to be revived before the key is opened: a
+   * library that has lost track of its token must not be asked to log in, it would blame the PIN.
+   */
+  isConfused(failure: OperationalError): boolean;
   /** Lets go of what all sessions share. */
   release(): Promise<void>;
 }
@@ -58,6 +63,8 @@ export class TokenSigner<Session extends TokenSession> implements Signer {
   /** The token has kept the current job longer than it may. */
   #overdue = false;
   #refusal: OperationalError | undefined;
+  /** To be done before the key is opened for the first time again. */
+  #revive: (() => Promise<void>) | undefined;
   #pumping = false;
   #pumped: Promise<void> = Promise.resolve();
   #closed: Promise<void> | undefined;
@@ -176,6 +183,7 @@ export class TokenSigner<Session extends TokenSession> implements Signer {
     } catch (error) {
       if (!(error instanceof OperationalError)) throw error;
       this.#session = undefined;
+      if (this.#token.isConfused(error)) this.#revive = this.#token.revival();
       this.#options.logger.warn(
         { event: "signer.token-lost", code: error.code, ...error.details },
         "the token does not sign; opening it again",
@@ -189,7 +197,8 @@ export class TokenSigner<Session extends TokenSession> implements Signer {
 
   /**
    * Tries until it has a session, or until there is no point: at once first, since a session may
-   * just have been closed; then with a fresh library and ever longer waits.
+   * just have been closed, with a fresh library where the old one is confused; then always with a
+   * fresh library and ever longer waits.
    */
   async #recover(): Promise<void> {
     const { clock, logger } = this.#options;
@@ -201,6 +210,10 @@ export class TokenSigner<Session extends TokenSession> implements Signer {
           const revive = this.#token.revival();
           const random = clock.random();
           await clock.sleep(backoffMs(recoveryDelay, { attempt: attempt - 1, random }), { signal });
+          await revive();
+        } else if (this.#revive !== undefined) {
+          const revive = this.#revive;
+          this.#revive = undefined;
           await revive();
         }
         this.#session = await this.#openSame();

@@ -134,6 +134,10 @@ class TpmToken implements Token<TpmSession> {
     return async () => undefined;
   }
 
+  isConfused(): boolean {
+    return false;
+  }
+
   async release(): Promise<void> {}
 
   #use<T>(run: (tpm: Tpm) => Promise<T>): Promise<T> {
