@@ -134,6 +134,8 @@ describe.runIf(requirePart("swtpm") && requirePart("swtpm-tools"))("a key in a T
     const attributes = ek.attributes & ~tpmAttributes.restricted;
     const loose = encodeTpmPublic({ ...ek, attributes });
     expect(code({ endorsementKey: loose })).toBe("EK_NOT_RESTRICTED");
+    const issuer = present(intermediates[0], "issuer");
+    expect(code({ endorsementCertificate: issuer })).toBe("EK_CERTIFICATE_OTHER_USE");
   });
 
   test("is refused for another request: the certification is bound to one", () => {

@@ -22,6 +22,8 @@ export type Endorsement = {
 
 export type EndorsementFault =
   | { readonly code: "EK_CERTIFICATE_MALFORMED" }
+  /** Of a CA, or of a key that the maker certified for something else. */
+  | { readonly code: "EK_CERTIFICATE_OTHER_USE" }
   /** The certificate is over another key than the one that was given. */
   | { readonly code: "EK_KEY_MISMATCH" }
   | { readonly code: "EK_MAKER_UNKNOWN"; readonly issuer: string }
@@ -49,6 +51,8 @@ export function verifyEndorsement(
     return err({ code: "EK_CERTIFICATE_MALFORMED" });
   if (between.length > endorsementChainMax)
     return err({ code: "EK_CHAIN_TOO_LONG", limit: endorsementChainMax });
+  if (leaf.ca || !(leaf.keyUsage?.includes(endorsementUse) ?? true))
+    return err({ code: "EK_CERTIFICATE_OTHER_USE" });
   if (!isOver(leaf.publicKey, area)) return err({ code: "EK_KEY_MISMATCH" });
   let at = leaf;
   for (let step = 0; step <= endorsementChainMax; step++) {
@@ -63,6 +67,9 @@ export function verifyEndorsement(
   }
   return err({ code: "EK_MAKER_UNKNOWN", issuer: oneLine(at.issuer) });
 }
+
+/** tcg-kp-EKCertificate; extended key usages may be left out (EK Credential Profile 2.5, §3.2.16). */
+const endorsementUse = "2.23.133.8.1";
 
 function parse(der: Uint8Array): X509Certificate | undefined {
   try {

@@ -5,6 +5,7 @@ export const tpmSentences: Readonly<Record<string, string>> = {
     "The device says that its key is in a TPM, and shows nothing for it: enrol it with a newer agent.",
   TPM_CLAIM_MALFORMED: "What the device shows of its TPM cannot be read: make the request again.",
   EK_CERTIFICATE_MALFORMED: "The certificate of the TPM's maker cannot be read.",
+  EK_CERTIFICATE_OTHER_USE: "The maker's certificate is none of an endorsement key.",
   EK_KEY_MISMATCH: "The maker's certificate is for another TPM than the one that asks.",
   EK_MAKER_UNKNOWN:
     "No maker that this site trusts vouches for the TPM: put the maker's root certificate into a file and name it in gateway.toml, [enrolment] tpm_roots.",
