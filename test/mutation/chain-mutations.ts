@@ -56,9 +56,8 @@ export const chainMutations: readonly Mutation[] = [
       },
       {
         file: "channel-engine.ts",
-        find: "    default:\n      return message.epoch;",
-        replace:
-          '    case "vote":\n      return undefined;\n    default:\n      return message.epoch;',
+        find: '    case "fetch-ancestors":\n      return undefined;',
+        replace: '    case "fetch-ancestors":\n    case "vote":\n      return undefined;',
       },
     ],
     kill: { runs: ["7:1", "10:1", "4:1"], rule: "blame" },
