@@ -21,7 +21,13 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   ledger: ["base", "wire", "log", "consensus", "receipt", "daemon", "peers"],
 };
 const pureRooms = new Set(["base", "wire", "log", "tpm", "consensus", "receipt"]);
-const pureAgentFolders = ["agent/src/meter/", "agent/src/rfid/", "agent/src/bundle/"];
+const pureFolders = [
+  "agent/src/meter/",
+  "agent/src/rfid/",
+  "agent/src/bundle/",
+  "agent/src/attestation/",
+  "gateway/src/attestation/",
+];
 const coreDependencies = /^(@noble\/(curves|hashes)\/|cborg$)/;
 const fileLinesMax = 500;
 
@@ -117,7 +123,7 @@ describe("the tree", () => {
 function isPure(file: SourceFile): boolean {
   const [workspace, , folder] = file.path.split("/");
   if (workspace === "ledger-core") return pureRooms.has(folder ?? "");
-  return pureAgentFolders.some((prefix) => file.path.startsWith(prefix));
+  return pureFolders.some((prefix) => file.path.startsWith(prefix));
 }
 
 function listTs(folder: string): readonly string[] {

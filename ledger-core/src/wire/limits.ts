@@ -60,3 +60,12 @@ export const approvalsMax = validatorsMax;
 export const approvalBytesMax = 1_024;
 /** Bytes of what proves an anchor in another chain. */
 export const anchorProofBytesMax = 32_768;
+/** Bytes of evidence in its wrapper: with room to spare below a statement. */
+export const evidenceBytesMax = 49_152;
+/** Bytes of an attestation result, signed. */
+export const attestationResultBytesMax = 4_096;
+/** Bytes of a nonce (RFC 9711 §4.1). */
+export const attestationNonceBytesMax = 64;
+/** Streams whose heads one quote binds; PCR banks whose values stand beside it. */
+export const streamHeadsMax = 256;
+export const pcrBanksPerEvidenceMax = 3;
