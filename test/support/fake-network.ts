@@ -55,7 +55,7 @@ export class FakeNetwork {
     for (const name of names) {
       const disk = new FakeVoteDisk(genesisTip(channel));
       const ledger = new FakeLedger();
-      const engine = this.#engine(name, disk, ledger, set);
+      const engine = this.#engine(name, disk, { ledger, set, ended: undefined });
       this.nodes.set(name, {
         name,
         disk,
@@ -91,10 +91,13 @@ export class FakeNetwork {
     this.node(name).isUp = false;
   }
 
-  /** @param set of the epoch in which the node's tip is. */
-  restart(name: string, set: ValidatorSet = this.#set): void {
+  /**
+   * @param set of the epoch in which the node's tip is, or which it began.
+   * @param ended of the epoch that the tip ended, where that may still have to be sealed.
+   */
+  restart(name: string, set: ValidatorSet = this.#set, ended?: ValidatorSet): void {
     const node = this.node(name);
-    node.engine = this.#engine(name, node.disk, node.ledger, set);
+    node.engine = this.#engine(name, node.disk, { ledger: node.ledger, set, ended });
     node.isUp = true;
     this.#start(name);
   }
@@ -170,11 +173,24 @@ export class FakeNetwork {
     }
   }
 
-  #engine(name: string, disk: FakeVoteDisk, ledger: FakeLedger, set: ValidatorSet) {
+  #engine(
+    name: string,
+    disk: FakeVoteDisk,
+    of: {
+      readonly ledger: FakeLedger;
+      readonly set: ValidatorSet;
+      readonly ended: ValidatorSet | undefined;
+    },
+  ) {
+    const { ledger, set, ended } = of;
     const publicKey = keyOf(name).spki.subarray(-32);
     const self = { name: mint<Identifier>(name), publicKey };
     const config = { channel, parameters: this.#parameters, self };
-    const recovered = { ...disk.recovered(set.epoch), validators: set };
+    const recovered = {
+      ...disk.recovered(set.epoch),
+      validators: set,
+      ...(ended && { ended: { tip: disk.tip(ended.epoch), validators: ended } }),
+    };
     return new ChannelEngine(portsOf(name, { application: ledger }), config, recovered);
   }
 

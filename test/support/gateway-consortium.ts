@@ -1,9 +1,6 @@
 /** Whole gateways of several organisations in this process, over real links on loopback, and their commands. */
 
-import { once } from "node:events";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { composeGateway } from "@tamga/gateway/compose";
 import { readGatewayConfig } from "@tamga/gateway/config";
@@ -18,6 +15,7 @@ import type { Service } from "@tamga/ledger-core/daemon/service";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { Command } from "commander";
 import { vi } from "vitest";
+import { freePorts } from "./free-ports.ts";
 
 type Running = {
   readonly services: readonly Service[];
@@ -39,10 +37,8 @@ export class GatewayConsortium {
 
   /** Configures a node of an organisation of its own for each name; none has a channel yet. */
   static async create(directory: string, names: readonly string[]): Promise<GatewayConsortium> {
-    const ports = new Map<string, number>();
-    const servers = await Promise.all(names.map(() => listening()));
-    for (const [at, name] of names.entries()) ports.set(name, present(servers[at], "port").port);
-    await Promise.all(servers.map(({ close }) => close()));
+    const free = await freePorts(names.length);
+    const ports = new Map(names.map((name, at) => [name, present(free[at], "port")]));
     const consortium = new GatewayConsortium(directory, ports);
     for (const name of names) consortium.configure(name, names);
     return consortium;
@@ -189,18 +185,4 @@ export class GatewayConsortium {
   peerPort(name: string): number {
     return present(this.#ports.get(name), name);
   }
-}
-
-async function listening(): Promise<{ readonly port: number; close(): Promise<void> }> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address: AddressInfo | string | null = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return {
-    port: address.port,
-    close: async () => {
-      server.close();
-      await once(server, "close");
-    },
-  };
 }

@@ -8,6 +8,7 @@ import {
   sealOf,
   setOf,
   voteMessage,
+  voteOf,
 } from "../../../test/support/consensus-fixture.ts";
 import type { FakeNode } from "../../../test/support/fake-network.ts";
 import { FakeNetwork } from "../../../test/support/fake-network.ts";
@@ -151,6 +152,30 @@ describe("validators change at a boundary", () => {
     expectAgreement(network);
   });
 
+  test("a vote of the next epoch that was written before its boundary was committed stands", () => {
+    const network = new FakeNetwork(old, { strangers: ["v4"] });
+    const { disk } = network.node("v0");
+    const { view, parentView, digest } = notarize(1, digestOf("before the cut"), 0);
+    const { signature } = voteOf(next, 0, notarize(view, digest, parentView));
+    const row = { epoch: 1, view, notarized: { parentView, digest, signature } };
+    disk.rows.set("1 1", row);
+    network.crash("v0");
+    network.restart("v0");
+    network.submit("v1", `set:${joined.join()}`);
+    expect(network.run(60_000, () => epochOf(network.node("v0")) === 1)).toBe(true);
+    network.submit("v1", "note:b");
+    const isOrdered = () => joined.every((name) => ordered(network.node(name)).includes("note:b"));
+    expect(network.run(60_000, isOrdered)).toBe(true);
+    const written = network
+      .node("v0")
+      .effects.flatMap((effect) => (effect.type === "persist" ? effect.writes : []))
+      .flatMap((write) => (write.type === "vote" ? [write.row] : []))
+      .filter((one) => one.epoch === row.epoch && one.view === row.view);
+    for (const { notarized, finalized } of written)
+      expect([notarized, finalized?.digest]).toEqual([row.notarized, undefined]);
+    expectAgreement(network);
+  });
+
   test("amnesia stays: who signs nothing in one epoch signs nothing in the next", () => {
     const network = new FakeNetwork(old, { strangers: ["v4"] });
     network.node("v2").disk.amnesia = true;
@@ -188,6 +213,18 @@ describe("the epoch before", () => {
       { type: "serve-heights", to: "v1", from: 3 },
     ]);
     expect(v0.height).toBeGreaterThan(2);
+  });
+
+  test("signs nothing after a restart, which knows none of its votes", () => {
+    const network = changed();
+    network.crash("v0");
+    network.restart("v0", next, old);
+    const view = network.node("v0").disk.tip().view + 1;
+    const effects = [1, 2, 3].flatMap((voter) =>
+      receive(network, "v0", `v${voter}`, voteMessage(old, voter, nullify(view))),
+    );
+    expect(effects.filter(({ type }) => type === "persist")).toEqual([]);
+    expect(effects.filter(({ type }) => type === "misbehaviour")).toEqual([]);
   });
 
   test("sends to its own validators by name, the one that left too, and not to itself", () => {

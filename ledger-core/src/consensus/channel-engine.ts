@@ -42,6 +42,11 @@ export class ChannelEngine<State> {
   #current: Epoch<State>;
   #previous: Epoch<State> | undefined;
   #nonce: Uint8Array = new Uint8Array();
+  /**
+   * What the votes' database held of epochs that have not begun: their votes are written down in the same turn
+   * as the boundary is found final, and before that is committed.
+   */
+  readonly #ahead: Pick<Recovered<State>, "rows" | "blocks" | "certificates">;
   /** When a peer that is ahead by an epoch was last asked. */
   #askedAt: number | undefined;
 
@@ -49,11 +54,19 @@ export class ChannelEngine<State> {
     this.#ports = ports;
     this.#config = config;
     this.#current = this.#epoch(recovered.validators, recovered);
+    const { epoch } = recovered.validators;
+    this.#ahead = {
+      rows: recovered.rows.filter((row) => row.epoch > epoch),
+      blocks: recovered.blocks.filter(({ header }) => header.epoch > epoch),
+      certificates: recovered.certificates.filter((certificate) => certificate.epoch > epoch),
+    };
     if (recovered.ended !== undefined)
       this.#previous = this.#epoch(recovered.ended.validators, {
         ...recovered.ended,
         hasEnded: true,
-        floor: recovered.floor,
+        // It has none of the rows that may still be on the disk, so it signs nothing any more: whoever lacks
+        // the boundary is helped by its finalization.
+        floor: { epoch: recovered.ended.validators.epoch, view: Number.MAX_SAFE_INTEGER },
         amnesia: recovered.amnesia,
         rows: [],
         blocks: [],
@@ -189,9 +202,7 @@ export class ChannelEngine<State> {
       tip: { ...tip, view: 0 },
       floor: of.replica.floor,
       amnesia: of.replica.status().abstaining,
-      rows: [],
-      blocks: [],
-      certificates: [],
+      ...this.#ahead,
       ...(sealed === undefined ? {} : { sealed }),
     });
     effects.push({ type: "epoch-started", validators });
