@@ -72,3 +72,5 @@ export const devicePatternsMax = 64;
 
 /** Bytes of a file with makers' certificates: the TCG's collection of all of them is smaller. */
 export const tpmRootFileBytesMax = 1_048_576;
+/** Values, digests or versions in one list of a file of reference values. */
+export const referenceListMax = 4_096;

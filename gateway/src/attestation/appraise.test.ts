@@ -2,7 +2,8 @@
 
 import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
-import { tpmAlgorithms } from "@tamga/ledger-core/tpm/tpm-numbers";
+import { encodeTpmPublic, parseTpmPublic } from "@tamga/ledger-core/tpm/public-area";
+import { tpmAlgorithms, tpmAttributes } from "@tamga/ledger-core/tpm/tpm-numbers";
 import type { Evidence } from "@tamga/ledger-core/wire/attestation-evidence";
 import { encodeEvidence, parseEvidence } from "@tamga/ledger-core/wire/attestation-evidence";
 import { statusOf } from "@tamga/ledger-core/wire/attestation-result";
@@ -110,6 +111,15 @@ test("refuses a quote by another attestation key, and a signature that is wrong"
   expect(codeOf(judge(wrong))).toBe("QUOTE_SIGNATURE_WRONG");
 });
 
+test("refuses a key that would sign what software puts together", () => {
+  const area = unwrap(parseTpmPublic(madeTpm.attestationKey));
+  const attributes = area.attributes & ~tpmAttributes.restricted;
+  const attestationKey = encodeTpmPublic({ ...area, attributes });
+  expect(codeOf(judge(evidenceOf(), { context: { attestationKey } }))).toBe(
+    "QUOTE_KEY_NOT_RESTRICTED",
+  );
+});
+
 test("refuses claims that the quote is not bound to, whichever was changed", () => {
   const digest = nodeCrypto.sha256(utf8("another"));
   for (const change of [
@@ -147,6 +157,7 @@ test("refuses a clock or a count that went back, and an unsafe clock where nobod
     codeOf(judgeUnasked(of({ clockInfo }), { previous }));
   expect(code({ clock: 4_999n })).toBe("QUOTE_CLOCK_WENT_BACK");
   expect(code({ clock: 6_000n, resetCount: 2 })).toBe("QUOTE_CLOCK_WENT_BACK");
+  expect(code({ clock: 4_999n, resetCount: 4 })).toBe("QUOTE_CLOCK_WENT_BACK");
   expect(code({ clock: 6_000n, safe: false })).toBe("QUOTE_CLOCK_UNSAFE");
   expect(code({ clock: 6_000n, resetCount: 4 })).toBe("ok");
   const restarted = unwrap(judgeUnasked(of({ clockInfo: { restartCount: 2 } })));

@@ -133,8 +133,9 @@ function judgeFreshness(
 
 /** Counts never go down; the clock does only where it says that it is not safe. */
 export function wentBack(earlier: TpmClockInfo, later: TpmClockInfo): boolean {
-  if (later.resetCount !== earlier.resetCount) return later.resetCount < earlier.resetCount;
-  if (later.restartCount < earlier.restartCount) return true;
+  if (later.resetCount < earlier.resetCount) return true;
+  const isSameReset = later.resetCount === earlier.resetCount;
+  if (isSameReset && later.restartCount < earlier.restartCount) return true;
   return later.clock < earlier.clock && later.safe;
 }
 

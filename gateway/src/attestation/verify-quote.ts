@@ -9,7 +9,7 @@ import { parseTpmPublic, tpmName, tpmPublicKey } from "@tamga/ledger-core/tpm/pu
 import type { TpmAttest } from "@tamga/ledger-core/tpm/tpm-attest";
 import { parseTpmAttest } from "@tamga/ledger-core/tpm/tpm-attest";
 import { tpmU16 } from "@tamga/ledger-core/tpm/tpm-bytes";
-import { tpmAlgorithms, tpmHandles } from "@tamga/ledger-core/tpm/tpm-numbers";
+import { tpmAlgorithms, tpmAttributes, tpmHandles } from "@tamga/ledger-core/tpm/tpm-numbers";
 import { parseTpmSignature } from "@tamga/ledger-core/tpm/tpm-signature";
 import type { Evidence } from "@tamga/ledger-core/wire/attestation-evidence";
 import { quoteQualifier } from "@tamga/ledger-core/wire/attestation-evidence";
@@ -18,6 +18,8 @@ export type TpmQuote = Extract<TpmAttest, { readonly type: "quote" }>;
 
 export type QuoteFault =
   | { readonly code: "QUOTE_MALFORMED"; readonly part: "attest" | "signature" | "key" }
+  /** The key would sign what software puts together, or can leave its TPM. */
+  | { readonly code: "QUOTE_KEY_NOT_RESTRICTED" }
   /** Another key of some TPM says that it signed. */
   | { readonly code: "QUOTE_OTHER_KEY" }
   | { readonly code: "QUOTE_SIGNATURE_WRONG" }
@@ -35,7 +37,9 @@ export function verifyQuote(
   const { attest: attestBytes, signature: signatureBytes } = evidence.quote;
   const area = parseTpmPublic(attestationKey);
   const key = area.ok ? tpmPublicKey(area.value) : undefined;
-  if (key === undefined) return err({ code: "QUOTE_MALFORMED", part: "key" });
+  if (!area.ok || key === undefined) return err({ code: "QUOTE_MALFORMED", part: "key" });
+  if ((area.value.attributes & attesting) !== attesting)
+    return err({ code: "QUOTE_KEY_NOT_RESTRICTED" });
   const attest = parseTpmAttest(attestBytes);
   if (!attest.ok || attest.value.type !== "quote")
     return err({ code: "QUOTE_MALFORMED", part: "attest" });
@@ -58,6 +62,8 @@ export function verifyQuote(
     return err({ code: "QUOTE_PCR_DIGEST_WRONG" });
   return ok(attest.value);
 }
+
+const attesting = tpmAttributes.restricted | tpmAttributes.sign | tpmAttributes.fixedTpm;
 
 /** Qualified Name of a primary key of the endorsement hierarchy (Part 1, §16), as ours is. */
 function primaryName(crypto: CryptoPort, publicBytes: Uint8Array): Uint8Array {
