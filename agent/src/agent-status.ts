@@ -18,7 +18,11 @@ export type AgentStatus = {
   readonly startedAt: UnixMillis;
   readonly now: UnixMillis;
   readonly clock: ClockQuality;
-  readonly key: { readonly kind: Signer["keyKind"]; readonly state: ReturnType<Signer["state"]> };
+  readonly key: {
+    readonly kind: Signer["keyKind"];
+    readonly algorithm: Signer["algorithm"];
+    readonly state: ReturnType<Signer["state"]>;
+  };
   readonly streams: readonly StreamStatus[];
   readonly outbox: OutboxStatus & {
     /** Statements that are not final. */

@@ -3,6 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -15,11 +16,13 @@ import { checkAnswer, defaultKey, makeRequest, requireTrust, writeEnrolment } fr
 import { httpRequest, isLoopbackUrl } from "./http-client.ts";
 import { parseCertificatesPem } from "./identity/pem.ts";
 import { enrolPollMs } from "./limits-daemon.ts";
+import { parseKeyAlgorithm } from "./signer/key-algorithm.ts";
 
 type EnrolOptions = {
   readonly data: string;
   readonly device?: string;
   readonly key?: string;
+  readonly keyAlgorithm?: string;
   readonly profile: (typeof profiles)[number];
   readonly out?: string;
   readonly answer?: string;
@@ -49,6 +52,10 @@ export function addEnrolCommand(program: Command): void {
       "--key <uri>",
       "signing key, pkcs11:..., tpm:... or file:...; a file in the data directory",
     )
+    .option(
+      "--key-algorithm <name>",
+      "of a signing key that is made now: es256 (the default), eddsa, or ps256 for a token without curves",
+    )
     .addOption(
       new Option("--profile <name>", "production refuses keys in files")
         .choices(profiles)
@@ -76,6 +83,7 @@ async function enrol(options: EnrolOptions): Promise<void> {
     dataDir,
     key: options.key ?? defaultKey(dataDir),
     profile: options.profile,
+    algorithm: algorithmOf(options),
     certificates: certificatesOf(options),
   };
   const stop = new AbortController();
@@ -161,6 +169,17 @@ function gatewayUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "http:") return url;
   throw usage("The gateway's address is http://host:port, as its status page.");
+}
+
+function algorithmOf({ keyAlgorithm }: EnrolOptions): Algorithm | undefined {
+  if (keyAlgorithm === undefined) return undefined;
+  const parsed = parseKeyAlgorithm(keyAlgorithm);
+  if (parsed.ok) return parsed.value;
+  const { code, name, reason } = parsed.fault;
+  throw new OperationalError(
+    code,
+    `${name} is refused: ${reason}; es256, eddsa and ps256 are taken`,
+  );
 }
 
 function certificatesOf({ tpmCertificates }: EnrolOptions): readonly Uint8Array[] {

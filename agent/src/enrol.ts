@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { equal, toHex } from "@tamga/ledger-core/base/bytes";
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
@@ -40,6 +41,8 @@ export type EnrolmentKeys = {
   /** Key URI of the signing key. */
   readonly key: string;
   readonly profile: (typeof profiles)[number];
+  /** Of a signing key that is made now; ES256 where it is not given. */
+  readonly algorithm?: Algorithm | undefined;
   /** DER, of the maker of this device's TPM: what the TPM itself does not hold. */
   readonly certificates?: readonly Uint8Array[];
 };
@@ -58,11 +61,11 @@ export function defaultKey(dataDir: string): string {
  */
 export async function makeRequest(
   device: Identifier,
-  { dataDir, key, profile, certificates = [] }: EnrolmentKeys,
+  { dataDir, key, profile, algorithm, certificates = [] }: EnrolmentKeys,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<{ readonly text: string; readonly thumbprint: string }> {
   ensureDir(dataDir, 0o700);
-  const signer = await openSigner({ uri: key, profile, create: true });
+  const signer = await openSigner({ uri: key, profile, create: true, algorithm });
   try {
     const tlsKeyFile = deviceFile(dataDir, "tlsKey");
     // Makes the file where there is none; TLS itself takes the key from the file.

@@ -58,7 +58,7 @@ function summary(text: string): string {
   const line = (name: string, ...values: readonly unknown[]) =>
     lines.push(`${name.padEnd(10)} ${values.map((value) => String(value ?? "-")).join(" ")}`);
   line("device", at("device"), "in", at("channel"));
-  line("key", at("key", "kind"), at("key", "state"));
+  line("key", at("key", "kind"), at("key", "algorithm"), at("key", "state"));
   line("clock", at("clock"));
   const gateway = at("uplink", "gateway", "address");
   const trouble = at("uplink", "trouble", "sentence");

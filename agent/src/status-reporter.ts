@@ -48,7 +48,7 @@ export class StatusReporter {
       startedAt: this.#startedAt,
       now: clock.now(),
       clock: clockQuality(),
-      key: { kind: signer.keyKind, state: signer.state() },
+      key: { kind: signer.keyKind, algorithm: signer.algorithm, state: signer.state() },
       streams: streams.map((stream) => stream.status()),
       outbox: {
         ...outboxStatus,

@@ -23,3 +23,6 @@ export const recoveryDelay = { msMin: 100, msMax: 30_000 } as const;
 
 /** Slots of a PKCS#11 module that are looked at; a host has a few, a network HSM dozens. */
 export const slotsMax = 256;
+
+/** Bits of an RSA key's modulus; new ones get the least, since a slow token signs with them in time. */
+export const rsaModulusBits = { min: 2_048, max: 4_096 } as const;

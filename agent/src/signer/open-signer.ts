@@ -1,5 +1,6 @@
 /** Opens the signer that a key URI names, where the profile allows it. */
 
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import { silentLogger } from "@tamga/ledger-core/daemon/logger";
@@ -17,27 +18,42 @@ import { openTpmSigner } from "./tpm-signer.ts";
  * @param profile `production` refuses a `file:` key with KEY_FILE_IN_PRODUCTION, before the file
  *   is looked at or made, and an emulated TPM with KEY_EMULATED_IN_PRODUCTION.
  * @param create makes the key where there is none: enrolment does, a daemon's later starts do not.
- * @param algorithm of a new `file:` key; tokens get P-256.
+ * @param algorithm of a new key, ES256 where it is not given; a key that is there and is of another is
+ *   refused with KEY_ALGORITHM_OTHER. Ed25519 is not for TPMs, and PS256 for tokens alone.
  * Throws {@link OperationalError}: KEY_URI_…, KEY_…, PIN_…, which a person has to put right in
  *   configuration or on the token; PKCS11_… and TOKEN_…, which may pass.
  */
-export async function openSigner({
+export async function openSigner(options: OpenSignerOptions): Promise<Signer> {
+  const { algorithm } = options;
+  const signer = await openAny(options);
+  if (algorithm === undefined || algorithm === signer.algorithm) return signer;
+  await signer.close();
+  throw new OperationalError(
+    "KEY_ALGORITHM_OTHER",
+    `the key is there and is one for ${signer.algorithm}, not for ${algorithm}: name another key`,
+    { details: { algorithm: signer.algorithm } },
+  );
+}
+
+export type OpenSignerOptions = {
+  readonly uri: string;
+  readonly profile: string;
+  readonly create: boolean;
+  readonly algorithm?: Algorithm | undefined;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly modules?: Pkcs11Modules;
+};
+
+async function openAny({
   uri: text,
   profile,
-  create,
+  create: isToBeMade,
   algorithm = "ES256",
   logger = silentLogger,
   clock = new SystemClock(),
   modules = processModules,
-}: {
-  readonly uri: string;
-  readonly profile: string;
-  readonly create: boolean;
-  readonly algorithm?: "ES256" | "EdDSA";
-  readonly logger?: Logger;
-  readonly clock?: Clock;
-  readonly modules?: Pkcs11Modules;
-}): Promise<Signer> {
+}: OpenSignerOptions): Promise<Signer> {
   const parsed = parseKeyUri(text);
   if (!parsed.ok) {
     const { code } = parsed.fault;
@@ -46,6 +62,7 @@ export async function openSigner({
     });
   }
   const uri = parsed.value;
+  const create = isToBeMade ? algorithm : undefined;
   if (uri.scheme === "pkcs11") return openPkcs11Signer({ modules, uri, create, clock, logger });
   if (uri.scheme === "tpm") {
     const isSoftwareAllowed = profile !== "production";
@@ -59,5 +76,9 @@ export async function openSigner({
       { details: { path: uri.path } },
     );
   }
-  return openFileSigner({ path: uri.path, create, algorithm });
+  if (algorithm === "PS256") {
+    const sentence = "PS256 is for tokens without elliptic curves: a file: key is es256 or eddsa";
+    throw new OperationalError("KEY_UNSUPPORTED", sentence, { details: { algorithm } });
+  }
+  return openFileSigner({ path: uri.path, create: isToBeMade, algorithm });
 }

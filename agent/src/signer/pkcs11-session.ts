@@ -1,15 +1,15 @@
-/** A logged-in PKCS#11 session with the one P-256 key that it signs with. */
+/** A logged-in PKCS#11 session with the one key that it signs with. */
 
 import { randomBytes } from "node:crypto";
-import { present } from "@tamga/ledger-core/base/assert";
-import type { Digest } from "@tamga/ledger-core/base/bytes";
-import { equal, fromHex } from "@tamga/ledger-core/base/bytes";
-import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import type { Algorithm, PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Cryptoki } from "./cryptoki.ts";
 import { ck, ckrOf, toTokenError } from "./cryptoki.ts";
 import type { Pkcs11KeyUri } from "./key-uri.ts";
+import { rsaModulusBits } from "./limits.ts";
+import type { Pkcs11KeyKind } from "./pkcs11-key-kind.ts";
+import { kindOfKey, kinds } from "./pkcs11-key-kind.ts";
 import type { Pkcs11Module } from "./pkcs11-module.ts";
 import { findToken, logIn, readPin } from "./pkcs11-token.ts";
 import { selfTest } from "./public-key.ts";
@@ -18,39 +18,37 @@ export interface Pkcs11Session {
   readonly generation: number;
   readonly handle: Buffer;
   readonly privateKey: Buffer;
-  readonly publicKey: P256Key;
+  readonly kind: Pkcs11KeyKind;
+  readonly publicKey: PublicKey;
 }
-
-export type P256Key = Extract<PublicKey, { readonly algorithm: "ES256" }>;
 
 /**
  * Finds the token, logs in, finds the key, and proves that it signs.
  *
- * @param create makes the key where the token has none: P-256, never extractable, for signatures
- *   only.
+ * @param create makes a key of this algorithm where the token has none, never extractable, for
+ *   signatures only.
  * Throws TOKEN_NOT_FOUND, TOKEN_AMBIGUOUS, TOKEN_FAILED, PIN_…, KEY_NOT_FOUND, KEY_AMBIGUOUS,
  *   KEY_EXTRACTABLE, KEY_UNSUPPORTED, KEY_PUBLIC_MISSING, KEY_SELF_TEST_FAILED. The calls but the
  *   signature are synchronous in `pkcs11js`: a slow token holds up the loop while it opens.
  */
 export async function openPkcs11Session(
   module: Pkcs11Module,
-  { uri, create }: { readonly uri: Pkcs11KeyUri; readonly create: boolean },
+  { uri, create }: { readonly uri: Pkcs11KeyUri; readonly create: Algorithm | undefined },
 ): Promise<Pkcs11Session> {
   const pin = uri.pinFile === undefined ? undefined : await readPin(uri.pinFile);
   try {
     return await module.use(async (cryptoki, generation) => {
       const token = findToken(cryptoki, uri);
-      const flags = ck.CKF_SERIAL_SESSION | (create ? ck.CKF_RW_SESSION : 0);
+      const flags = ck.CKF_SERIAL_SESSION | (create !== undefined ? ck.CKF_RW_SESSION : 0);
       const handle = cryptoki.C_OpenSession(token.slot, flags);
       try {
         const { refusingTokens } = module;
         logIn(cryptoki, { token, session: handle, pin, refusingTokens });
-        const privateKey = findPrivateKey(cryptoki, { handle, uri, create });
-        const publicKey = readPublicKey(cryptoki, handle, privateKey);
-        await selfTest(publicKey, (message) =>
-          signRaw(cryptoki, { handle, privateKey, digest: nodeCrypto.sha256(message) }),
-        );
-        return { generation, handle, privateKey, publicKey };
+        const { privateKey, kind } = findPrivateKey(cryptoki, { handle, uri, create });
+        const publicKey = readPublicKey(cryptoki, { handle, privateKey, kind });
+        const using = { handle, privateKey, kind, publicKey };
+        await selfTest(publicKey, (message) => signRaw(cryptoki, using, message));
+        return { generation, ...using };
       } catch (error) {
         closeQuietly(cryptoki, handle);
         throw error;
@@ -64,15 +62,14 @@ export async function openPkcs11Session(
 }
 
 /**
- * Signs a digest; r‖s, 64 bytes. One call at a time a session: a second gives
+ * Signs a message as {@link Signer.sign} says. One call at a time a session: a second gives
  * CKR_OPERATION_ACTIVE. Throws TOKEN_FAILED; the session is to be opened anew then.
  */
 export async function signInSession(
   module: Pkcs11Module,
   session: Pkcs11Session,
-  digest: Digest,
+  message: Uint8Array,
 ): Promise<Uint8Array> {
-  const { handle, privateKey } = session;
   try {
     return await module.use((cryptoki, generation) => {
       if (generation !== session.generation) {
@@ -80,7 +77,7 @@ export async function signInSession(
           details: { ckr: "CKR_CRYPTOKI_NOT_INITIALIZED" },
         });
       }
-      return signRaw(cryptoki, { handle, privateKey, digest });
+      return signRaw(cryptoki, session, message);
     });
   } catch (error) {
     throw toTokenError(error);
@@ -97,39 +94,27 @@ export async function closePkcs11Session(
   });
 }
 
-/**
- * @param attribute CKA_EC_POINT: the point in a DER OCTET STRING (PKCS #11 2.40 §2.3.3), or bare,
- *   as some drivers give it.
- * @returns the uncompressed point of 65 bytes, or undefined.
- */
-export function parseEcPoint(attribute: Uint8Array): Uint8Array | undefined {
-  const wrapped = attribute.length === 67 && attribute[0] === 0x04 && attribute[1] === 0x41;
-  const point = wrapped ? attribute.subarray(2) : attribute;
-  return point.length === 65 && point[0] === 0x04 ? Uint8Array.from(point) : undefined;
+/** Bytes of a signature with a key that its public half tells. */
+function signatureBytes(key: PublicKey): number {
+  return key.algorithm === "PS256" ? rsaModulusBits.max / 8 : 64;
 }
-
-/** The named curve secp256r1 as an OBJECT IDENTIFIER (RFC 5480 §2.1.1.1). */
-const p256Oid = present(fromHex("06082a8648ce3d030107"), "P-256 OID");
-const signatureBytes = 64;
 
 async function signRaw(
   cryptoki: Cryptoki,
-  {
-    handle,
-    privateKey,
-    digest,
-  }: { readonly handle: Buffer; readonly privateKey: Buffer; readonly digest: Digest },
+  { handle, privateKey, kind, publicKey }: Omit<Pkcs11Session, "generation">,
+  message: Uint8Array,
 ): Promise<Uint8Array> {
-  const input = Buffer.from(digest);
+  const input = Buffer.from(kind.signsMessage ? message : nodeCrypto.sha256(message));
+  const bytesMax = signatureBytes(publicKey);
   // Room to spare, since a driver that would write too much has to be seen, not to fail.
-  const output = Buffer.alloc(4 * signatureBytes);
-  cryptoki.C_SignInit(handle, { mechanism: ck.CKM_ECDSA }, privateKey);
+  const output = Buffer.alloc(4 * bytesMax);
+  cryptoki.C_SignInit(handle, kind.signing, privateKey);
   try {
     const signature = await cryptoki.C_SignAsync(handle, input, output);
-    if (signature.length !== signatureBytes) {
-      throw new OperationalError("TOKEN_FAILED", "the token's signature is not r‖s of P-256", {
-        details: { length: signature.length },
-      });
+    const { length } = signature;
+    if (kind.algorithm === "PS256" ? length > bytesMax : length !== bytesMax) {
+      const sentence = `the token's signature is not one of ${kind.algorithm}`;
+      throw new OperationalError("TOKEN_FAILED", sentence, { details: { length } });
     }
     return Uint8Array.from(signature);
   } finally {
@@ -144,8 +129,12 @@ function findPrivateKey(
     handle,
     uri,
     create,
-  }: { readonly handle: Buffer; readonly uri: Pkcs11KeyUri; readonly create: boolean },
-): Buffer {
+  }: {
+    readonly handle: Buffer;
+    readonly uri: Pkcs11KeyUri;
+    readonly create: Algorithm | undefined;
+  },
+): Pick<Pkcs11Session, "privateKey" | "kind"> {
   const named = [
     ...(uri.object === undefined ? [] : [{ type: ck.CKA_LABEL, value: uri.object }]),
     ...(uri.id === undefined ? [] : [{ type: ck.CKA_ID, value: Buffer.from(uri.id) }]),
@@ -160,27 +149,36 @@ function findPrivateKey(
     throw new OperationalError("KEY_AMBIGUOUS", sentence, { details });
   }
   const [existing] = found;
-  if (existing === undefined && !create) {
+  if (existing === undefined && create === undefined) {
     const sentence = "the token has no private key that matches the key URI";
     throw new OperationalError("KEY_NOT_FOUND", sentence, { details });
   }
-  const privateKey = existing ?? generate(cryptoki, handle, uri);
+  const kindToMake = kinds[create ?? "ES256"];
+  const privateKey = existing ?? generate(cryptoki, { handle, uri, kind: kindToMake });
   const is = (type: number) => flag(cryptoki, { handle, object: privateKey, type });
   if (is(ck.CKA_EXTRACTABLE) || !is(ck.CKA_SENSITIVE)) {
     const sentence =
       "the key can be read out of its token (CKA_EXTRACTABLE, CKA_SENSITIVE): make a new one in it";
     throw new OperationalError("KEY_EXTRACTABLE", sentence, { details });
   }
-  const curve = read(cryptoki, { handle, object: privateKey, type: ck.CKA_EC_PARAMS });
-  if (curve === undefined || !equal(curve, p256Oid) || !is(ck.CKA_SIGN)) {
-    const sentence = "the key is not a P-256 key that may sign";
+  const kind = kindOfKey((type) => read(cryptoki, { handle, object: privateKey, type }));
+  if (typeof kind === "string" || !is(ck.CKA_SIGN)) {
+    const found = typeof kind === "string" ? kind : "a key that may not sign";
+    const sentence = `the token has ${found}: P-256, Ed25519 and RSA from 2048 bits are taken`;
     throw new OperationalError("KEY_UNSUPPORTED", sentence, { details });
   }
-  return privateKey;
+  return { privateKey, kind };
 }
 
 /** Every other use is denied by name: drivers' defaults are not the standard's. */
-function generate(cryptoki: Cryptoki, handle: Buffer, uri: Pkcs11KeyUri): Buffer {
+function generate(
+  cryptoki: Cryptoki,
+  {
+    handle,
+    uri,
+    kind,
+  }: { readonly handle: Buffer; readonly uri: Pkcs11KeyUri; readonly kind: Pkcs11KeyKind },
+): Buffer {
   const names = [
     { type: ck.CKA_TOKEN, value: true },
     { type: ck.CKA_LABEL, value: uri.object ?? "tamga" },
@@ -189,7 +187,7 @@ function generate(cryptoki: Cryptoki, handle: Buffer, uri: Pkcs11KeyUri): Buffer
   const publicTemplate = [
     ...names,
     { type: ck.CKA_PRIVATE, value: false },
-    { type: ck.CKA_EC_PARAMS, value: Buffer.from(p256Oid) },
+    ...kind.publicTemplate,
     { type: ck.CKA_VERIFY, value: true },
   ];
   const privateTemplate = [
@@ -200,15 +198,21 @@ function generate(cryptoki: Cryptoki, handle: Buffer, uri: Pkcs11KeyUri): Buffer
     { type: ck.CKA_SIGN, value: true },
     ...[ck.CKA_UNWRAP, ck.CKA_DERIVE, ck.CKA_SIGN_RECOVER].map((type) => ({ type, value: false })),
   ];
-  const mechanism = { mechanism: ck.CKM_EC_KEY_PAIR_GEN };
-  const made = cryptoki.C_GenerateKeyPair(handle, mechanism, publicTemplate, privateTemplate);
-  denyDecrypt(cryptoki, handle, made.privateKey);
-  return made.privateKey;
+  const mechanism = kind.keyPairGeneration;
+  try {
+    const made = cryptoki.C_GenerateKeyPair(handle, mechanism, publicTemplate, privateTemplate);
+    denyDecrypt(cryptoki, handle, made.privateKey);
+    return made.privateKey;
+  } catch (error) {
+    if (ckrOf(error) !== "CKR_MECHANISM_INVALID") throw error;
+    const sentence = `the token makes no keys for ${kind.algorithm}: ask for another --key-algorithm`;
+    throw new OperationalError("KEY_UNSUPPORTED", sentence, { cause: error });
+  }
 }
 
 /**
  * After the key was made, since tpm2-pkcs11 1.9 makes none whose template says anything of decryption,
- * and leaves the failed one in the TPM. No mechanism decrypts with such a key, so a refusal is harmless.
+ * and leaves the failed one in the TPM. A token that refuses keeps a key that may decrypt what nobody encrypts for it.
  */
 function denyDecrypt(cryptoki: Cryptoki, handle: Buffer, object: Buffer): void {
   try {
@@ -221,16 +225,18 @@ function denyDecrypt(cryptoki: Cryptoki, handle: Buffer, object: Buffer): void {
 }
 
 /** The public object of the same CKA_ID, or the private one where the driver keeps the point there. */
-function readPublicKey(cryptoki: Cryptoki, handle: Buffer, privateKey: Buffer): P256Key {
+function readPublicKey(
+  cryptoki: Cryptoki,
+  { handle, privateKey, kind }: Pick<Pkcs11Session, "handle" | "privateKey" | "kind">,
+): PublicKey {
   const id = read(cryptoki, { handle, object: privateKey, type: ck.CKA_ID });
   const byId = [
     { type: ck.CKA_CLASS, value: ck.CKO_PUBLIC_KEY },
     { type: ck.CKA_ID, value: id ?? Buffer.alloc(0) },
   ];
   for (const object of [...find(cryptoki, handle, byId), privateKey]) {
-    const attribute = read(cryptoki, { handle, object, type: ck.CKA_EC_POINT });
-    const point = attribute === undefined ? undefined : parseEcPoint(attribute);
-    if (point !== undefined) return { algorithm: "ES256", point };
+    const key = kind.publicKeyOf((type) => read(cryptoki, { handle, object, type }));
+    if (key !== undefined) return key;
   }
   throw new OperationalError(
     "KEY_PUBLIC_MISSING",

@@ -15,8 +15,8 @@ import { ck } from "./cryptoki.ts";
 import { buildCsr } from "./csr.ts";
 import { signMsMax, signQueueMax } from "./limits.ts";
 import { openSigner } from "./open-signer.ts";
+import { parseEcPoint } from "./pkcs11-key-kind.ts";
 import { Pkcs11Modules } from "./pkcs11-module.ts";
-import { parseEcPoint } from "./pkcs11-session.ts";
 import type { Signer } from "./signer.ts";
 
 const { signal } = new AbortController();

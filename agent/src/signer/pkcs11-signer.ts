@@ -1,8 +1,8 @@
 /** A signer on a key in a PKCS#11 token. */
 
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import type { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
-import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Pkcs11KeyUri } from "./key-uri.ts";
 import type { Pkcs11Module, Pkcs11Modules } from "./pkcs11-module.ts";
@@ -15,8 +15,8 @@ import { TokenSigner } from "./token-signer.ts";
 export interface Pkcs11SignerOptions {
   readonly modules: Pkcs11Modules;
   readonly uri: Pkcs11KeyUri;
-  /** Makes the key where the token has none; only now, never in a recovery. */
-  readonly create: boolean;
+  /** Makes a key of this algorithm where the token has none; only now, never in a recovery. */
+  readonly create: Algorithm | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -47,11 +47,11 @@ class Pkcs11Token implements Token<Pkcs11Session> {
   }
 
   open(): Promise<Pkcs11Session> {
-    return openPkcs11Session(this.#module, { uri: this.#uri, create: false });
+    return openPkcs11Session(this.#module, { uri: this.#uri, create: undefined });
   }
 
   sign(session: Pkcs11Session, message: Uint8Array): Promise<Uint8Array> {
-    return signInSession(this.#module, session, nodeCrypto.sha256(message));
+    return signInSession(this.#module, session, message);
   }
 
   closeSession(session: Pkcs11Session): Promise<void> {

@@ -1,14 +1,15 @@
 /** A signer on a key in a TPM 2.0, at a persistent handle. */
 
-import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import type { Algorithm, PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { TpmPublicArea } from "@tamga/ledger-core/tpm/public-area";
 import { tpmPublicKey } from "@tamga/ledger-core/tpm/public-area";
-import { tpmAttributes } from "@tamga/ledger-core/tpm/tpm-numbers";
+import { tpmAlgorithms, tpmAttributes } from "@tamga/ledger-core/tpm/tpm-numbers";
 import { deviceTransport } from "../tpm/device-transport.ts";
-import { signingKeyTemplate } from "../tpm/key-templates.ts";
+import { rsaSigningKeyTemplate, signingKeyTemplate } from "../tpm/key-templates.ts";
 import { socketTransport } from "../tpm/socket-transport.ts";
 import { Tpm } from "../tpm/tpm.ts";
 import { listHandles } from "../tpm/tpm-attesting.ts";
@@ -24,6 +25,7 @@ import {
 } from "../tpm/tpm-keys.ts";
 import type { TpmTransport } from "../tpm/tpm-transport.ts";
 import type { TpmKeyUri } from "./key-uri.ts";
+import { rsaModulusBits } from "./limits.ts";
 import { selfTest } from "./public-key.ts";
 import type { Signer } from "./signer.ts";
 import type { Token, TokenSession } from "./token-signer.ts";
@@ -31,8 +33,8 @@ import { TokenSigner } from "./token-signer.ts";
 
 export interface TpmSignerOptions {
   readonly uri: TpmKeyUri;
-  /** Makes the key where the handle is free; only now, never in a recovery. */
-  readonly create: boolean;
+  /** Makes a key of this algorithm where the handle is free; only now, never in a recovery. */
+  readonly create: Algorithm | undefined;
   /** Whether an emulated TPM may do, whose state is files. */
   readonly isSoftwareAllowed: boolean;
   readonly clock: Clock;
@@ -51,7 +53,7 @@ export async function openTpmSigner(options: TpmSignerOptions): Promise<Signer> 
   const at = { handle: uri.handle, clock };
   const kind = await kindOf(transport, options);
   const token = new TpmToken(transport, { ...at, keyKind: kind });
-  if (create) await token.make();
+  if (create !== undefined) await token.make(create);
   return new TokenSigner(token, await token.open(), options);
 }
 
@@ -74,6 +76,12 @@ async function kindOf(
 export function transportOf({ at }: Pick<TpmKeyUri, "at">): TpmTransport {
   return at.kind === "device" ? deviceTransport(at.path) : socketTransport(at.address);
 }
+
+const templates: Readonly<Record<Algorithm, TpmPublicArea | undefined>> = {
+  ES256: signingKeyTemplate,
+  EdDSA: undefined,
+  PS256: rsaSigningKeyTemplate,
+};
 
 type TpmSession = TokenSession & { readonly key: TpmKey };
 
@@ -98,11 +106,17 @@ class TpmToken implements Token<TpmSession> {
   }
 
   /** Makes the key where the handle is free. */
-  async make(): Promise<void> {
+  async make(algorithm: Algorithm): Promise<void> {
     await this.#use(async (tpm) => {
       if ((await listHandles(tpm, this.#handle)).includes(this.#handle)) return;
+      const template = templates[algorithm];
+      if (template === undefined) {
+        const sentence =
+          "a TPM makes no Ed25519 keys: ask for es256, or ps256 where it has no curves";
+        throw new OperationalError("KEY_UNSUPPORTED", sentence, { details: { algorithm } });
+      }
       const root = await storageRoot(tpm);
-      const key = await loadKey(tpm, root, await createKey(tpm, root, signingKeyTemplate));
+      const key = await loadKey(tpm, root, await createKey(tpm, root, template));
       await persistKey(tpm, key, this.#handle);
     });
   }
@@ -161,6 +175,18 @@ class TpmToken implements Token<TpmSession> {
         `the key at ${hexOf(handle)} is restricted: it attests, and signs nothing else`,
         { details },
       );
+    if (area.type === "rsa" && area.keyBits < rsaModulusBits.min)
+      throw new OperationalError(
+        "KEY_UNSUPPORTED",
+        `the key at ${hexOf(handle)} is an RSA key of ${area.keyBits} bits: ${rsaModulusBits.min} are the least`,
+        { details },
+      );
+    if (area.scheme.hash !== undefined && area.scheme.hash !== tpmAlgorithms.sha256)
+      throw new OperationalError(
+        "KEY_UNSUPPORTED",
+        `the key at ${hexOf(handle)} signs digests other than SHA-256: ${hashName(area.scheme.hash)}`,
+        { details },
+      );
     const bound = fixedTpm | sensitiveDataOrigin;
     if ((area.attributes & bound) !== bound)
       throw new OperationalError(
@@ -178,6 +204,10 @@ class TpmToken implements Token<TpmSession> {
       { details: { handle: hexOf(this.#handle), tpm: this.#transport.name } },
     );
   }
+}
+
+function hashName(hash: number): string {
+  return hash === tpmAlgorithms.sha1 ? "SHA-1" : hexOf(hash);
 }
 
 function hexOf(handle: number): string {
