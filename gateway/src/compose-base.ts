@@ -12,6 +12,7 @@ import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { channelDir, channelsOf } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { SqliteLane } from "./lane/sqlite-lane.ts";
+import { survivingHead } from "./lane/surviving-head.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import type { SiteCa } from "./registry/site-ca.ts";
@@ -168,5 +169,6 @@ function openLane({ config, site }: SiteChannel, ledger: SiteLedger, clock: Cloc
     signer: site.signer,
     identity: { consortium, channel, gateway, channelId: ledger.channel.id },
     lastOrdered: ledger.lane(gateway),
+    survivingHead: survivingHead(ledger, gateway),
   });
 }

@@ -12,6 +12,7 @@ import { Ingest } from "./ingest/ingest.ts";
 import { MqttBroker } from "./ingest/mqtt-broker.ts";
 import { renewOverLine } from "./ingest/renew.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
+import { evidenceOf } from "./lane/surviving-head.ts";
 import { countAdmitted } from "./metrics.ts";
 import type { LaneOrdererOptions } from "./ordering/lane-orderer.ts";
 import { LaneOrderer } from "./ordering/lane-orderer.ts";
@@ -150,6 +151,7 @@ function composeDelivery(base: ChannelBase): Delivery {
     isOnline: (device) => line.broker?.isOnline(device) ?? false,
     boundaries: () => ledger.boundaries(),
     channelConsistency: (size1, size2) => ledger.consistency(size1, size2),
+    evidenceOf: (log, ordered) => evidenceOf({ ledger, crypto: nodeCrypto }, log, ordered),
     checkpointAhead: (device, checkpoint) => {
       metrics.refused("CHANNEL_BEHIND_DEVICE");
       logger.error(

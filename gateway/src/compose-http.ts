@@ -18,6 +18,7 @@ import type { Base, StoppedChannel } from "./compose-base.ts";
 import type { ChannelLine } from "./compose-channel.ts";
 import { reportRunning } from "./consortium/ledger-report.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
+import { evidenceOf } from "./lane/surviving-head.ts";
 import type { ChannelReading } from "./metrics.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
 
@@ -132,6 +133,7 @@ function channelSources({ registry }: Base, line: ChannelLine): ChannelSources {
     receipts: {
       lane,
       ledger,
+      evidenceOf: (log, ordered) => evidenceOf({ ledger, crypto: nodeCrypto }, log, ordered),
       crypto: nodeCrypto,
       deviceChain: (_device: Identifier, kid: Digest) => registry.key(kid)?.chain,
       gatewayChain: site.gatewayChain,

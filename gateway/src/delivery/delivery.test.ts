@@ -80,6 +80,7 @@ beforeEach(() => {
     isOnline: (device) => online.has(device),
     boundaries: () => boundaries,
     channelConsistency: () => [],
+    evidenceOf: (_log, { evidence }) => evidence,
     checkpointAhead: (_device, { size }) => ahead.push(size),
     clock,
     provisionalWaitMs: 20,

@@ -9,6 +9,7 @@ import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { BoundaryProof } from "@tamga/ledger-core/receipt/epochs-file";
 import { epochsMessages } from "@tamga/ledger-core/receipt/epochs-message";
 import type { SequenceRange, TreeHead } from "@tamga/ledger-core/wire/device-claims";
+import type { ChannelEvidence } from "@tamga/ledger-core/wire/downlink-message";
 import {
   encodeHeadMessage,
   encodeProofMessage,
@@ -20,6 +21,8 @@ import type { DownlinkKind } from "@tamga/ledger-core/wire/topic";
 import type { HaveMessage, IncarnationRanges } from "@tamga/ledger-core/wire/uplink-message";
 import { parseHaveMessage } from "@tamga/ledger-core/wire/uplink-message";
 import type { AdmittedBatch } from "../ingest/admission-queue.ts";
+import type { LaneLog } from "../lane/lane-log.ts";
+import type { OrderedHead } from "../lane/ordered-head.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { StatementRow } from "../lane/statement-rows.ts";
 import { answersPerHaveMax, laneRowsPerPageMax, rangesPerHaveMax } from "../limits.ts";
@@ -38,6 +41,8 @@ export type DeliveryOptions = {
   readonly boundaries: () => readonly BoundaryProof[];
   /** Path between two sizes of the channel's log. */
   readonly channelConsistency: (size1: bigint, size2: bigint) => HeadConsistency["path"];
+  /** What proves a head in the channel of now; undefined until a recovered one has its first seal. */
+  readonly evidenceOf: (log: LaneLog, ordered: OrderedHead) => ChannelEvidence | undefined;
   /** A device knows a checkpoint that this channel's log does not reach: the site lost data. */
   readonly checkpointAhead: (device: Identifier, checkpoint: TreeHead) => void;
   readonly clock: Clock;
@@ -261,8 +266,10 @@ export class Delivery {
     const { lane, send, gatewayChain } = this.#options;
     for (const [ordinal, group] of Map.groupBy(rows, (row) => row.lane)) {
       const log = lane.log(ordinal);
-      const ordered = log.ordered;
-      if (ordered === undefined) continue;
+      const stored = log.ordered;
+      const evidence = stored && this.#options.evidenceOf(log, stored);
+      if (stored === undefined || evidence === undefined) continue;
+      const ordered = { ...stored, evidence };
       const line = this.#line(device);
       const isOpen = ordinal === lane.current.ordinal;
       // Whose seals they are has to be known first.

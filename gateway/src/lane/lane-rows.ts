@@ -58,7 +58,7 @@ export class LaneRows {
     this.#ordered = db
       .prepare<[number], Uint8Array | null>("SELECT ordered FROM lane WHERE ordinal = ?")
       .pluck();
-    this.#setOrdered = db.prepare<[Uint8Array, number]>(
+    this.#setOrdered = db.prepare<[Uint8Array | null, number]>(
       "UPDATE lane SET ordered = ? WHERE ordinal = ?",
     );
     this.#needsAllSince = db
@@ -105,8 +105,9 @@ export class LaneRows {
     return present(parsed.ok ? parsed.value : undefined, "stored ordered head");
   }
 
-  setOrdered(ordinal: number, ordered: SignedOrderedHead): void {
-    this.#setOrdered.run(encodeOrderedHead(ordered), ordinal);
+  /** @param ordered undefined where the ledger of now has none of that incarnation. */
+  setOrdered(ordinal: number, ordered: SignedOrderedHead | undefined): void {
+    this.#setOrdered.run(ordered === undefined ? null : encodeOrderedHead(ordered), ordinal);
   }
 
   /** Ordinal of the newest incarnation that was opened because data may be lost; 0 for none. */

@@ -6,12 +6,14 @@ import { equal } from "@tamga/ledger-core/base/bytes";
 import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { SqliteLog } from "@tamga/ledger-core/ledger/sqlite-log";
+import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
 import { laneRowsPerPageMax } from "../limits.ts";
 import type { IncarnationHead, Opening } from "./lane-opening.ts";
 import type { LaneRow } from "./lane-rows.ts";
 import type { LaneIdentity, LaneSigner } from "./lane-statements.ts";
-import { signGatewayStatement } from "./lane-statements.ts";
+import { signGatewayStatement, signLaneRoot } from "./lane-statements.ts";
 import type { LaneTables } from "./lane-tables.ts";
+import type { OrderedHead } from "./ordered-head.ts";
 
 /** The log of one incarnation has tables of its own. */
 export function openLaneLog(tables: LaneTables, crypto: CryptoPort, ordinal: number): SqliteLog {
@@ -25,6 +27,7 @@ export function openLaneLog(tables: LaneTables, crypto: CryptoPort, ordinal: num
  * In one transaction: the row of the incarnation, its genesis as leaf 0, and a copy of each leaf of
  * the incarnation before it that stands at or above that one's ordered head. Those were promised to
  * devices and can get no final receipt where they stand; what is below it stays and is proven there.
+ * A recovered channel may have lost that head, and the openings of the newest incarnations as well.
  *
  * @returns its ordinal.
  */
@@ -36,6 +39,7 @@ export function openIncarnation(
     readonly before: LaneRow | undefined;
     readonly identity: LaneIdentity;
     readonly signer: LaneSigner;
+    readonly survivingHead?: OrderedHead | undefined;
     readonly now: UnixMillis;
   },
 ): number {
@@ -56,13 +60,10 @@ export function openIncarnation(
       ...(predecessor === undefined ? {} : { predecessor }),
     } as const;
     log.append([signGatewayStatement(signer, identity, claims, now)]);
-    if (before !== undefined) {
-      const old = openLaneLog(tables, crypto, before.ordinal);
-      moveUnordered(
-        tables,
-        { log: old, ordinal: before.ordinal, end: endOf(before, predecessor) },
-        { log, ordinal },
-      );
+    for (const old of stillOpen(tables, before, predecessor)) {
+      const from = { ...old, log: openLaneLog(tables, crypto, old.ordinal) };
+      moveUnordered(tables, from, { log, ordinal });
+      if (reason === "other-channel" && predecessor !== undefined) takeOver(tables, old, next);
     }
   });
   open.immediate();
@@ -71,10 +72,37 @@ export function openIncarnation(
 
 type OpenLog = { readonly log: SqliteLog; readonly ordinal: number };
 
-/** How far the ledger of now has ordered the incarnation: a recovered channel may have lost its last heads. */
-function endOf(before: LaneRow, predecessor: IncarnationHead | undefined): bigint | undefined {
-  const isOf = predecessor !== undefined && equal(predecessor.incarnation, before.incarnation);
-  return isOf ? predecessor.head.size : undefined;
+type OldLane = LaneRow & {
+  /** How far the ledger of now has ordered it, where that is known. */
+  readonly end: bigint | undefined;
+};
+
+/** The newest incarnation of the file; those after the ledger's, where that is an older one. */
+function stillOpen(
+  tables: LaneTables,
+  before: LaneRow | undefined,
+  predecessor: IncarnationHead | undefined,
+): readonly OldLane[] {
+  if (before === undefined) return [];
+  const old = tables.lanes.all().filter(({ ordinal }) => ordinal <= before.ordinal);
+  const at = old.findIndex(
+    ({ incarnation }) => predecessor && equal(incarnation, predecessor.incarnation),
+  );
+  if (at === -1) return [{ ...before, end: undefined }];
+  return old.slice(at).map((row, i) => ({ ...row, end: i === 0 ? predecessor?.head.size : 0n }));
+}
+
+/** Puts what the recovered channel holds of an incarnation in place of what the lost one had ordered. */
+function takeOver(
+  tables: LaneTables,
+  { ordinal, incarnation, end }: OldLane,
+  { identity, signer, survivingHead }: Parameters<typeof openIncarnation>[2],
+): void {
+  if (end === undefined) return;
+  const head = end === survivingHead?.head.size ? survivingHead : undefined;
+  const origin = laneOrigin({ ...identity, incarnation });
+  const signed = head && { ...head, signature: signLaneRoot(signer, { origin, ...head.head }) };
+  tables.lanes.setOrdered(ordinal, signed);
 }
 
 function moveUnordered(

@@ -62,6 +62,7 @@ const sources = (): ReceiptSources => ({
   ledger: {
     consistency: (size1, size2) => channel.log.consistency(Number(size1), Number(size2)),
   },
+  evidenceOf: (_log, { evidence }) => evidence,
   crypto: nodeCrypto,
   deviceChain: (device) => (device === channel.device.name ? channel.device.chain : undefined),
   gatewayChain: channel.gateway.chain,

@@ -14,6 +14,7 @@ import type { BodyFault } from "@tamga/ledger-core/wire/body";
 import { parseBody } from "@tamga/ledger-core/wire/body";
 import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import type { ChannelEvidence } from "@tamga/ledger-core/wire/downlink-message";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { saltedLeaves, saltOf } from "@tamga/ledger-core/wire/salted-leaf";
 import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
@@ -21,13 +22,15 @@ import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { BodyCodecFault } from "./body-codec.ts";
 import { decodeBodyBounded } from "./body-codec.ts";
 import type { LaneLog } from "./lane-log.ts";
-import type { SignedOrderedHead } from "./ordered-head.ts";
+import type { OrderedHead, SignedOrderedHead } from "./ordered-head.ts";
 import type { SqliteLane } from "./sqlite-lane.ts";
 import type { StatementRow } from "./statement-rows.ts";
 
 export type ReceiptSources = {
   readonly lane: SqliteLane;
   readonly ledger: Pick<Ledger, "consistency">;
+  /** What proves a head in the channel of now; undefined until a recovered one has its first seal. */
+  readonly evidenceOf: (log: LaneLog, ordered: OrderedHead) => ChannelEvidence | undefined;
   readonly crypto: CryptoPort;
   /** Certificates of the device's key with this kid, leaf first; undefined where it is unknown. */
   readonly deviceChain: (device: Identifier, kid: Digest) => readonly Uint8Array[] | undefined;
@@ -61,7 +64,8 @@ export type ReceiptAssemblyFault =
 
 /**
  * The receipt of one statement, with one reading of it where a sequence of a bundle was asked for.
- * It is final below the newest ordered head of its lane, and provisional above it.
+ * It is final below the newest ordered head of its lane, and provisional above it, or until a recovered channel
+ * has its first seal.
  *
  * Faults: STATEMENT_NOT_HELD, BODY_NOT_HELD (retention let it go: ask for the whole), BODY_*,
  *   DEVICE_CHAIN_NOT_HELD, KEY_REVOKED, CHECKPOINT_NOT_REACHED.
@@ -90,17 +94,16 @@ export function assembleReceipt(
   if (ordered === undefined || row.leafIndex >= ordered.head.size) {
     return ok({ ...base, lane: provisionalEvidence(lane, log, row.leafIndex) });
   }
-  const final = finality(sources, { ordered, statement, row });
-  if (!final.ok) return final;
   const { size } = ordered.head;
   const path = log.inclusion(row.leafIndex, size);
   const { signature } = ordered;
   const { gateway, incarnation } = log;
-  return ok({
-    ...base,
-    lane: { gateway, incarnation, index: row.leafIndex, size, path, signature },
-    final: final.value,
-  });
+  const place = { gateway, incarnation, index: row.leafIndex, size, path, signature };
+  const evidence = sources.evidenceOf(log, ordered);
+  if (evidence === undefined) return ok({ ...base, lane: place });
+  const final = finality(sources, { ordered: { ...ordered, evidence }, statement, row });
+  if (!final.ok) return final;
+  return ok({ ...base, lane: place, final: final.value });
 }
 
 function rowOf(lane: SqliteLane, wanted: ReceiptWanted): StatementRow | undefined {

@@ -25,6 +25,7 @@ import { meter, openLane } from "./lane-fixture.ts";
 import { createLaneSigner } from "./lane-signer.ts";
 import { assembleReceipt } from "./receipts.ts";
 import type { SqliteLane } from "./sqlite-lane.ts";
+import { evidenceOf } from "./surviving-head.ts";
 
 const { signal } = new AbortController();
 const owner = new LedgerSite();
@@ -133,6 +134,7 @@ function verdict(sequence: bigint): string {
     {
       lane,
       ledger,
+      evidenceOf: (log, ordered) => evidenceOf({ ledger, crypto: nodeCrypto }, log, ordered),
       crypto: nodeCrypto,
       deviceChain: () => deviceChain,
       gatewayChain: gateway.chain,

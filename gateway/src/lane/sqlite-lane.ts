@@ -46,6 +46,8 @@ export type SqliteLaneOptions = {
   readonly identity: LaneIdentity;
   /** What the ledger ordered last of this gateway. */
   readonly lastOrdered: IncarnationHead | undefined;
+  /** The same with its statement, where that is a head and not the opening of the lane. */
+  readonly survivingHead?: OrderedHead | undefined;
   /** Another body store than the one in this file. */
   readonly bodies?: BodyStore;
 };
@@ -394,7 +396,7 @@ function openNextIfNeeded(
   options: SqliteLaneOptions,
   { restored }: { readonly restored: boolean },
 ): void {
-  const { crypto, identity, signer, clock, lastOrdered } = options;
+  const { crypto, identity, signer, clock, lastOrdered, survivingHead } = options;
   const before = tables.lanes.all().at(-1);
   const log = before === undefined ? undefined : openLaneLog(tables, crypto, before.ordinal);
   const opening = chooseOpening({
@@ -412,7 +414,9 @@ function openNextIfNeeded(
     restored,
   });
   if (opening.action === "open")
-    openIncarnation(tables, crypto, { opening, before, identity, signer, now: clock.now() });
+    openIncarnation(tables, crypto, {
+      ...{ opening, before, identity, signer, survivingHead, now: clock.now() },
+    });
 }
 
 /** Binds a new file to this gateway and channel; another's file is refused. */
