@@ -66,13 +66,17 @@ type Twist = {
   readonly approvals?: (transaction: Transaction) => readonly Approval[];
   readonly members?: readonly Member[];
   readonly voters?: readonly number[];
+  readonly ballot?: "notarize" | "finalize";
+  /** The one that is lost; the consortium's first unless another is given. */
+  readonly channel?: Digest;
   readonly state?: Uint8Array;
   readonly header?: { readonly logSize?: bigint; readonly channel?: Digest };
   readonly certificates?: readonly Uint8Array[];
 };
 
 function proofOf(twist: Twist = {}): RecoveryProof {
-  const { genesis, state, id } = consortium;
+  const { genesis, state } = consortium;
+  const id = twist.channel ?? consortium.id;
   const root = state.log.root();
   const size = BigInt(state.log.size);
   const header = encodeHeader({
@@ -116,13 +120,19 @@ function proofOf(twist: Twist = {}): RecoveryProof {
   const recovery = encodeTransaction(approvals.length === 0 ? bare : { ...bare, approvals });
   const voters = twist.voters ?? [0, 1, 2];
   const state_ = twist.state ?? state.channel.commitment();
-  return { recovery, headers: [header], finalization: finalize(header, voters), state: state_ };
+  const finalization = finalize(header, voters, { channel: id, kind: twist.ballot });
+  return { recovery, headers: [header], finalization, state: state_ };
 }
 
-function finalize(header: Uint8Array, voters: readonly number[]): Certificate {
+function finalize(
+  header: Uint8Array,
+  voters: readonly number[],
+  of: { readonly channel: Digest; readonly kind: Twist["ballot"] },
+): Certificate {
   const digest = sha256(header);
-  const ballot = { kind: "finalize", view: 7, parentView: 6, digest } as const;
-  const bytes = voteBytes({ channel: consortium.id, epoch: 0 }, ballot);
+  const { channel, kind = "finalize" } = of;
+  const ballot = { kind, view: 7, parentView: 6, digest } as const;
+  const bytes = voteBytes({ channel, epoch: 0 }, ballot);
   const signatures = voters.map((voter) => member(voter).validatorKey.sign(bytes));
   return { epoch: 0, ballot, voters, signatures };
 }
@@ -190,6 +200,7 @@ describe("a recovery", () => {
     ],
     ["RECOVERY_BEFORE_BLOCK", () => ({ claims: { at: unixMillis(at - 1) } })],
     ["RECOVERY_CERTIFICATE_WRONG", () => ({ voters: [0, 1] })],
+    ["RECOVERY_BLOCK_NOT_FINAL", () => ({ ballot: "notarize" })],
     ["RECOVERY_BLOCK_WRONG", () => ({ header: { logSize: 2n } })],
     ["RECOVERY_BLOCK_WRONG", () => ({ header: { channel: sha256(utf8("another")) } })],
     ["RECOVERY_NOT_SEALED", () => ({ claims: { seals: [] } })],
@@ -206,6 +217,32 @@ describe("a recovery", () => {
     expect(verdict(proofOf({ claims: { seals } }))).toBe("RECOVERY_NOT_SEALED");
     const head = { size: BigInt(state.log.size), root: sha256(utf8("other root")) };
     expect(verdict(proofOf({ claims: { seals, head } }))).toBe("RECOVERY_BLOCK_WRONG");
+  });
+
+  test("of a certificate for another block is refused", () => {
+    const proof = proofOf();
+    const { finalization } = proofOf({ header: { logSize: 2n } });
+    expect(verdict({ ...proof, finalization })).toBe("RECOVERY_BLOCK_NOT_FINAL");
+  });
+
+  test("of a recovered channel does not go back behind where that began", () => {
+    const first = proofOf();
+    const { recoveries } = unwrap(follow(first));
+    const channel = present(recoveries[0], "the recovery").id;
+    const again = (size: bigint) =>
+      proofOf({
+        channel,
+        voters: [0, 1],
+        header: { logSize: size },
+        claims: {
+          ordinal: 2,
+          incarnation: new Uint8Array(16).fill(8),
+          head: { size, root: consortium.state.log.root() },
+        },
+      });
+    expect(verdict(first, again(0n))).toBe("RECOVERY_WENT_BACK");
+    // Where it began there is a block of its own, but these seals are the first channel's.
+    expect(verdict(first, again(1n))).toBe("RECOVERY_NOT_SEALED");
   });
 
   test("twice of one loss is an alarm, in one file and in two", () => {
