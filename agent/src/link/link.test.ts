@@ -113,6 +113,32 @@ describe.skipIf(socatMissing)("serial", () => {
     expect(received).toBe(sent);
   });
 
+  test("ends when the port is pulled out in the middle of a telegram, whoever waits for whom", async () => {
+    for (let pull = 0; pull < 20; pull++) {
+      const { device, port, socat } = await ptyPair();
+      const link = new SerialLink({ scheme: "serial", path: port, ...settings });
+      const gone = once(socat, "exit");
+      let received = 0;
+      const read = async () => {
+        for await (const chunk of link.open({ signal })) {
+          // The device writes more than is ever taken, until its end of the line is gone, too.
+          if (chunk.length === 0)
+            void writeFile(device, "0".repeat(1_000_000)).catch(() => undefined);
+          received += chunk.length;
+          if (chunk.length === 0 || socat.killed) continue;
+          socat.kill("SIGKILL");
+          // Odd ones come back to a line that has been hung up for a while.
+          if (pull % 2 === 1) await gone;
+        }
+      };
+      await read().catch((error: unknown) => expect(error).toMatchObject({ code: "LINK_LOST" }));
+      expect(received).toBeGreaterThan(0);
+      await gone;
+      await rm(device, { force: true });
+      await rm(port, { force: true });
+    }
+  });
+
   test("an abort closes the port, which can be opened again", async () => {
     const { device, port, socat } = await ptyPair();
     const link = new SerialLink({ scheme: "serial", path: port, ...settings });

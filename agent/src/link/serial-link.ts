@@ -3,6 +3,7 @@
 import type { SerialPort } from "serialport";
 import { linkChunkBytesMax } from "../limits.ts";
 import type { ByteLink } from "./byte-link.ts";
+import { endAtHangUp } from "./hang-up.ts";
 import { linkError } from "./link-error.ts";
 import type { SerialUri } from "./link-uri.ts";
 
@@ -23,6 +24,7 @@ export class SerialLink implements ByteLink {
     const close = () => port.close(() => undefined);
     try {
       await openPort(port);
+      if (port.port !== undefined) endAtHangUp(port.port);
       signal.addEventListener("abort", close, { once: true });
       signal.throwIfAborted();
       yield new Uint8Array();
