@@ -8,6 +8,7 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { NotifyEnvironment } from "@tamga/ledger-core/daemon/sd-notify";
 import { SdNotify } from "@tamga/ledger-core/daemon/sd-notify";
 import type { Service } from "@tamga/ledger-core/daemon/service";
+import type { Database } from "@tamga/ledger-core/daemon/sqlite";
 import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
 import { ensureDir, lockDataDir } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
@@ -16,6 +17,7 @@ import { watchdogServices } from "@tamga/ledger-core/daemon/watchdog-service";
 import type { EventSink } from "./agent-event.ts";
 import type { AgentStatus } from "./agent-status.ts";
 import { healthChecks } from "./agent-status.ts";
+import { openRestKey } from "./at-rest/rest-key.ts";
 import { cachedClockQuality } from "./cached-clock-quality.ts";
 import type { AgentConfig } from "./config.ts";
 import { gatewaysOf, requireSame } from "./device-config.ts";
@@ -25,8 +27,10 @@ import { DeviceIdentity, readDeviceRecord } from "./identity/device-identity.ts"
 import { createLink } from "./link/create-link.ts";
 import { createMetrics } from "./metrics.ts";
 import { outboxMigrations } from "./outbox/outbox-schema.ts";
+import { RowSealing, restCheckOf } from "./outbox/row-sealing.ts";
 import { SqliteOutbox } from "./outbox/sqlite-outbox.ts";
-import { openSigner } from "./signer/open-signer.ts";
+import { openSigner, requireKeyUri } from "./signer/open-signer.ts";
+import { processModules } from "./signer/pkcs11-module.ts";
 import { renderStatusPage } from "./status-page.ts";
 import { StatusReporter } from "./status-reporter.ts";
 import { StreamSource } from "./stream-source.ts";
@@ -74,6 +78,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   opened.defer(() => {
     database.close();
   });
+  const rows = await openRows(config, { database, clock });
 
   const failure = Promise.withResolvers<never>();
   // Whoever waits for it comes later; until then it must not count as unhandled.
@@ -81,6 +86,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   const wake: { call: () => void } = { call: () => undefined };
   const outbox = new SqliteOutbox({
     database,
+    rows,
     config: {
       quota: config.outbox.quota,
       whenFull: config.outbox.when_full,
@@ -192,6 +198,22 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     ...watchdogServices(around.notify, { systemd: notify, clock }),
   ];
   return { services, notify, status };
+}
+
+async function openRows(
+  config: AgentConfig,
+  { database, clock }: { readonly database: Database; readonly clock: Clock },
+): Promise<RowSealing> {
+  const isOn = config.outbox.at_rest !== "off";
+  const key = await openRestKey({
+    file: deviceFile(config.data_dir, "outboxKey"),
+    uri: requireKeyUri(config.key),
+    isWanted: isOn,
+    known: restCheckOf(database),
+    clock,
+    modules: processModules,
+  });
+  return RowSealing.open(database, { key, isOn });
 }
 
 function httpService(

@@ -7,6 +7,7 @@ import { clockSources } from "@tamga/ledger-core/daemon/system-clock";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { readingsPerBundleMax } from "@tamga/ledger-core/wire/limits";
 import { z } from "zod";
+import { restCipherNames } from "./at-rest/rest-cipher.ts";
 import { protocolIds } from "./driver.ts";
 import { streamsMax } from "./limits-daemon.ts";
 import { explainLinkUriFault, parseLinkUri } from "./link/link-uri.ts";
@@ -97,6 +98,7 @@ export function agentConfigSchema(directory: string) {
           quota: byteSize({ min: "1MiB", max: "1TiB" }).default(2 * 1_024 ** 3),
           when_full: z.enum(whenFullPolicies).default("stop"),
           journal_after: duration({ min: "1ms", max: "10s" }).default(100),
+          at_rest: z.enum(restCipherNames).default("off"),
         })
         .prefault({}),
       uplink: z

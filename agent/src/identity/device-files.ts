@@ -17,6 +17,7 @@ export const deviceFiles = {
   trust: "trust.json",
   config: "agent.toml",
   outbox: "outbox.db",
+  outboxKey: "outbox.key",
   gatewayChains: "gateway-chains.json",
   epochs: "epochs.tamga",
   owesKept: "gateway-wants-kept",

@@ -12,7 +12,6 @@ import {
   statementCommitMs,
 } from "../limits.ts";
 import { backoffMs } from "./backoff.ts";
-import { journalCost } from "./outbox.ts";
 import type { JournalRow, OutboxStore, RunRow } from "./outbox-store.ts";
 
 /** Readings on their way to the journal; `settle` learns how many of them were kept. */
@@ -57,7 +56,6 @@ export class CommitQueue {
   readonly #store: OutboxStore;
   readonly #clock: Clock;
   readonly #journalAfterMs: number;
-  readonly #maxCount: number;
   readonly #onFailure: (error: unknown) => void;
   #queue: Write[] = [];
   #bytes = 0;
@@ -70,7 +68,6 @@ export class CommitQueue {
     options: {
       readonly clock: Clock;
       readonly journalAfterMs: number;
-      readonly maxCount: number;
       /** Told of what no retry mends; the process must end. */
       readonly onFailure: (error: unknown) => void;
     },
@@ -78,7 +75,6 @@ export class CommitQueue {
     this.#store = store;
     this.#clock = options.clock;
     this.#journalAfterMs = options.journalAfterMs;
-    this.#maxCount = options.maxCount;
     this.#onFailure = options.onFailure;
   }
 
@@ -210,7 +206,7 @@ export class CommitQueue {
 
   /** Journals what fits and lists the rest as a gap. */
   #keep({ run, rows }: ReadingsWrite): number {
-    const costs = rows.map(({ bytes }) => journalCost(bytes.length, this.#maxCount));
+    const costs = rows.map(({ bytes }) => this.#store.journalCost(bytes.length));
     const need = costs.reduce((sum, cost) => sum + cost, 0);
     const limit = this.#store.limit("reading");
     const fits = this.#store.makeRoom(need, "reading");

@@ -84,4 +84,13 @@ CREATE TABLE settled (
   PRIMARY KEY (run, first)
 ) STRICT, WITHOUT ROWID;
 `,
+  // Rows encrypted at rest: a sealed journal row says so, a sealed body in its encoding (`sealedEncoding`);
+  // `rest_check` tells the key of all of them, and is set before the first.
+  `
+ALTER TABLE meta ADD COLUMN rest_check BLOB;
+ALTER TABLE journal ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+`,
 ];
+
+/** Added to the encoding of a body that is encrypted. */
+export const sealedEncoding = 16;

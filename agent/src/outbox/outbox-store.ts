@@ -24,7 +24,8 @@ import type { Account, Times } from "./outbox-ranges.ts";
 import { GapTable, SettledTable } from "./outbox-ranges.ts";
 import { reservedReason } from "./outbox-schema.ts";
 import { OutboxSpace } from "./outbox-space.ts";
-import type { StatementRow } from "./statement-table.ts";
+import { RowSealing, storedLength } from "./row-sealing.ts";
+import type { BodyRow, StatementRow } from "./statement-table.ts";
 import { StatementTable } from "./statement-table.ts";
 
 export type RunRow = {
@@ -41,6 +42,8 @@ export type JournalRow = {
   readonly sequence: number;
   readonly received: number;
   readonly bytes: Uint8Array;
+  /** 1 where the row is encrypted on disk; `bytes` are always the reading's. */
+  readonly sealed?: number;
 };
 
 /** What a statement is when it enters the outbox. */
@@ -81,12 +84,14 @@ export class OutboxStore {
   readonly #database: Database;
   readonly #config: OutboxConfig;
   readonly #space: OutboxSpace;
+  readonly #rows: RowSealing;
   readonly #sql: ReturnType<typeof prepare>;
 
-  /** @param database opened with `outboxMigrations`. */
-  constructor(database: Database, config: OutboxConfig) {
+  /** @param database opened with `outboxMigrations`; `rows` were opened on the same. */
+  constructor(database: Database, config: OutboxConfig, rows = RowSealing.none) {
     this.#database = database;
     this.#config = config;
+    this.#rows = rows;
     this.#sql = prepare(database);
     this.gaps = new GapTable(database, this.account);
     this.settled = new SettledTable(database, this.account);
@@ -170,15 +175,22 @@ export class OutboxStore {
   }
 
   insertJournal(run: number, row: JournalRow): void {
-    this.#sql.insertJournal.run(run, row.sequence, row.received, row.bytes);
-    this.account.used += journalCost(row.bytes.length, this.#config.maxCount);
+    const { bytes, sealed } = this.#rows.journalIn(run, row);
+    this.#sql.insertJournal.run(run, row.sequence, row.received, bytes, sealed);
+    this.account.used += journalCost(bytes.length, this.#config.maxCount);
+  }
+
+  /** What a reading of so many bytes will cost in the journal. */
+  journalCost(length: number): number {
+    return journalCost(this.#rows.lengthOnDisk(length), this.#config.maxCount);
   }
 
   /** The oldest readings from `from` up to before `to` without a hole, no more than a bundle's. */
   journalChunk(run: number, { from, to }: { from: number; to: number }): readonly JournalRow[] {
     const chunk: JournalRow[] = [];
     let bytes = 0;
-    for (const row of this.#sql.journal.all(run, from, to, this.#config.maxCount)) {
+    for (const stored of this.#sql.journal.all(run, from, to, this.#config.maxCount)) {
+      const row = this.#rows.journalOut(run, stored);
       const last = chunk.at(-1);
       if (last !== undefined && row.sequence !== last.sequence + 1) break;
       bytes += row.bytes.length;
@@ -189,15 +201,16 @@ export class OutboxStore {
   }
 
   deleteJournal(run: number, rows: readonly JournalRow[]): void {
-    for (const { sequence, bytes } of rows) {
-      const { changes } = this.#sql.deleteJournal.run(run, sequence);
+    for (const row of rows) {
+      const { changes } = this.#sql.deleteJournal.run(run, row.sequence);
       assert(changes === 1, "a bundled reading was in the journal");
-      this.account.used -= journalCost(bytes.length, this.#config.maxCount);
+      this.account.used -= journalCost(storedLength(row), this.#config.maxCount);
     }
   }
 
   insertStatement(statement: NewStatement): number {
-    const { body, bytes } = statement;
+    const { bytes, identity } = statement;
+    const body = statement.body && this.#rows.bodyIn(identity, statement.body);
     const cost = statementCost(bytes.length);
     const ofBody = body === undefined ? 0 : bodyCost(body.bytes.length);
     this.makeRoom(cost + ofBody, "statement");
@@ -211,7 +224,7 @@ export class OutboxStore {
       statement.time.to,
       cost,
       ofBody,
-      statement.identity,
+      identity,
       statement.leaf,
       bytes,
     );
@@ -221,6 +234,12 @@ export class OutboxStore {
     this.account.used += cost + ofBody;
     this.account.counts[0]++;
     return Number(lastInsertRowid);
+  }
+
+  /** As it goes on the wire; undefined for a statement without one. */
+  body(row: Pick<StatementRow, "ordinal" | "identity">): BodyRow | undefined {
+    const stored = this.statements.body(row.ordinal);
+    return stored && this.#rows.bodyOut(row.identity, stored);
   }
 
   checkpoint(): TreeHead | undefined {
@@ -321,11 +340,11 @@ function prepare(database: Database) {
     ),
     deleteRun: database.prepare<[number]>("DELETE FROM run WHERE id = ?"),
     deleteSettled: database.prepare<[number]>("DELETE FROM settled WHERE run = ?"),
-    insertJournal: database.prepare<[number, number, number, Uint8Array]>(
-      "INSERT INTO journal VALUES (?, ?, ?, ?)",
+    insertJournal: database.prepare<[number, number, number, Uint8Array, number]>(
+      "INSERT INTO journal VALUES (?, ?, ?, ?, ?)",
     ),
     journal: database.prepare<[number, number, number, number], JournalRow>(
-      `SELECT sequence, received, bytes FROM journal
+      `SELECT sequence, received, bytes, sealed FROM journal
        WHERE run = ? AND sequence >= ? AND sequence < ? ORDER BY sequence LIMIT ?`,
     ),
     deleteJournal: database.prepare<[number, number]>(

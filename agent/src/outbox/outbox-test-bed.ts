@@ -23,6 +23,7 @@ import type { Signer } from "../signer/signer.ts";
 import type { OutboxConfig } from "./outbox.ts";
 import { journalCost, rangeCost, runCost } from "./outbox.ts";
 import { outboxMigrations } from "./outbox-schema.ts";
+import { RowSealing } from "./row-sealing.ts";
 import type { OutboxRun } from "./sqlite-outbox.ts";
 import { SqliteOutbox } from "./sqlite-outbox.ts";
 
@@ -38,6 +39,8 @@ export class OutboxTestBed {
   readonly directory: string;
   readonly #signer: Signer;
   readonly #clock: Clock;
+  /** Asked at each opening. */
+  rows: (database: Database) => RowSealing;
   database: Database;
   outbox: SqliteOutbox;
   run: OutboxRun | undefined;
@@ -46,8 +49,13 @@ export class OutboxTestBed {
   private constructor(
     directory: string,
     config: OutboxConfig,
-    ports: { readonly signer: Signer; readonly clock: Clock },
+    ports: {
+      readonly signer: Signer;
+      readonly clock: Clock;
+      readonly rows: (database: Database) => RowSealing;
+    },
   ) {
+    this.rows = ports.rows;
     this.directory = directory;
     this.#signer = ports.signer;
     this.#clock = ports.clock;
@@ -61,12 +69,18 @@ export class OutboxTestBed {
       signer,
       directory,
       clock = new SystemClock(),
-    }: { readonly signer?: Signer; readonly directory?: string; readonly clock?: Clock } = {},
+      rows = () => RowSealing.none,
+    }: {
+      readonly signer?: Signer;
+      readonly directory?: string;
+      readonly clock?: Clock;
+      readonly rows?: (database: Database) => RowSealing;
+    } = {},
   ): Promise<OutboxTestBed> {
     const place = directory ?? mkdtempSync(join(tmpdir(), "tamga-outbox-"));
     const key =
       signer ?? (await openFileSigner({ path: join(place, "signing.key"), create: true }));
-    return new OutboxTestBed(place, { ...testConfig, ...config }, { signer: key, clock });
+    return new OutboxTestBed(place, { ...testConfig, ...config }, { signer: key, clock, rows });
   }
 
   /** Begins a run of stream `main` and returns it once its start is on disk. */
@@ -145,6 +159,7 @@ export class OutboxTestBed {
   #openOutbox(config: OutboxConfig): SqliteOutbox {
     return new SqliteOutbox({
       database: this.database,
+      rows: this.rows(this.database),
       config,
       address: { channel: identifier("grid"), device: identifier("device-1") },
       signer: this.#signer,

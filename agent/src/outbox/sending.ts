@@ -148,7 +148,7 @@ export class Sending {
   }
 
   #messageOf(row: StatementRow): StatementMessage {
-    const body = this.#store.statements.body(row.ordinal);
+    const body = this.#store.body(row);
     const statement = plainBytes(row.bytes);
     if (body === undefined) return { statement };
     const encoding = bodyEncodings[body.encoding];

@@ -13,6 +13,7 @@ import { rangesPerGapMax } from "@tamga/ledger-core/wire/limits";
 import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
 import type { DeviceAddress } from "@tamga/ledger-core/wire/topic";
 import type { IncarnationRanges } from "@tamga/ledger-core/wire/uplink-message";
+import type { RestCipherName } from "../at-rest/rest-cipher.ts";
 import { liveWindowMax, outboxQuotaMin, outboxRunsMax } from "../limits.ts";
 import type { Signer } from "../signer/signer.ts";
 import { CommitQueue } from "./commit-queue.ts";
@@ -20,6 +21,7 @@ import type { OutboxConfig } from "./outbox.ts";
 import { toRange } from "./outbox.ts";
 import type { RunRow } from "./outbox-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
+import type { RowSealing } from "./row-sealing.ts";
 import { RunWriter } from "./run-writer.ts";
 import type { SendMark, StatementToSend, StoredStatement } from "./sending.ts";
 import { Sending } from "./sending.ts";
@@ -28,6 +30,8 @@ import { statementMaker } from "./statement-maker.ts";
 export type OutboxOptions = {
   /** Opened by `openDatabase` with `outboxMigrations`; the caller closes it after the outbox. */
   readonly database: Database;
+  /** How rows are encrypted on disk; not at all where it is not given. */
+  readonly rows?: RowSealing;
   readonly config: OutboxConfig;
   readonly address: DeviceAddress;
   readonly signer: Signer;
@@ -55,6 +59,8 @@ export type OutboxStatus = {
   readonly intake: "open" | "stopped";
   /** True while not even a gap can be written. */
   readonly diskFull: boolean;
+  /** How new readings are encrypted on this disk. */
+  readonly atRest: RestCipherName;
   readonly statements: Readonly<Record<"pending" | "provisional" | "final" | "rejected", number>>;
   readonly gapRanges: number;
   /** 1 unless a backlog is being thinned: one of 2^(level−1) bundles stays. */
@@ -81,11 +87,10 @@ export class SqliteOutbox {
     const { database, config, clock, sha256, signer, address } = options;
     assert(config.quota >= outboxQuotaMin, "the configuration keeps the quota above its minimum");
     this.#options = options;
-    this.#store = new OutboxStore(database, config);
+    this.#store = new OutboxStore(database, config, options.rows);
     this.#queue = new CommitQueue(this.#store, {
       clock,
       journalAfterMs: config.journalAfterMs,
-      maxCount: config.maxCount,
       onFailure: (error) => this.#fail(error),
     });
     this.#sending = new Sending(this.#store, liveWindowMax);
@@ -295,6 +300,7 @@ export class SqliteOutbox {
       quotaBytes: this.#options.config.quota,
       intake: this.#queue.intakeStopped ? "stopped" : "open",
       diskFull: this.#queue.diskFull,
+      atRest: this.#options.rows?.name ?? "off",
       statements: { pending, provisional, final, rejected },
       gapRanges: gapRows,
       thinLevel,

@@ -20,6 +20,11 @@ export type Cryptoki = Pick<
   | "C_GetAttributeValue"
   | "C_SetAttributeValue"
   | "C_GenerateKeyPair"
+  | "C_GenerateKey"
+  | "C_EncryptInit"
+  | "C_Encrypt"
+  | "C_DecryptInit"
+  | "C_Decrypt"
   | "C_SignInit"
   | "C_SignAsync"
 >;
@@ -38,6 +43,7 @@ export const ck = {
   CKS_RW_USER_FUNCTIONS: 3,
   CKO_PUBLIC_KEY: 2,
   CKO_PRIVATE_KEY: 3,
+  CKO_SECRET_KEY: 4,
   CKA_CLASS: 0x0,
   CKA_TOKEN: 0x1,
   CKA_PRIVATE: 0x2,
@@ -45,7 +51,9 @@ export const ck = {
   CKA_KEY_TYPE: 0x100,
   CKA_ID: 0x102,
   CKA_SENSITIVE: 0x103,
+  CKA_ENCRYPT: 0x104,
   CKA_DECRYPT: 0x105,
+  CKA_WRAP: 0x106,
   CKA_UNWRAP: 0x107,
   CKA_SIGN: 0x108,
   CKA_SIGN_RECOVER: 0x109,
@@ -54,6 +62,7 @@ export const ck = {
   CKA_MODULUS: 0x120,
   CKA_MODULUS_BITS: 0x121,
   CKA_PUBLIC_EXPONENT: 0x122,
+  CKA_VALUE_LEN: 0x161,
   CKA_EXTRACTABLE: 0x162,
   CKA_EC_PARAMS: 0x180,
   CKA_EC_POINT: 0x181,
@@ -68,9 +77,12 @@ export const ck = {
   CKM_ECDSA: 0x1041,
   CKM_EC_EDWARDS_KEY_PAIR_GEN: 0x1055,
   CKM_EDDSA: 0x1057,
+  CKM_AES_KEY_GEN: 0x1080,
+  CKM_AES_GCM: 0x1087,
   CKG_MGF1_SHA256: 2,
   /** Of pkcs11js: which structure a mechanism's parameter is. */
   CK_PARAMS_RSA_PSS: 5,
+  CK_PARAMS_AES_GCM: 3,
 } as const;
 
 /** The name of the CKR_ code that a call failed with, or undefined for another kind of error. */

@@ -7,6 +7,7 @@ import { silentLogger } from "@tamga/ledger-core/daemon/logger";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { openFileSigner } from "./file-signer.ts";
+import type { KeyUri } from "./key-uri.ts";
 import { keyUriSentence, parseKeyUri } from "./key-uri.ts";
 import type { Pkcs11Modules } from "./pkcs11-module.ts";
 import { processModules } from "./pkcs11-module.ts";
@@ -45,6 +46,14 @@ export type OpenSignerOptions = {
   readonly modules?: Pkcs11Modules;
 };
 
+/** @throws OperationalError KEY_URI_… */
+export function requireKeyUri(text: string): KeyUri {
+  const parsed = parseKeyUri(text);
+  if (parsed.ok) return parsed.value;
+  const { code } = parsed.fault;
+  throw new OperationalError(code, keyUriSentence(parsed.fault), { details: { ...parsed.fault } });
+}
+
 async function openAny({
   uri: text,
   profile,
@@ -54,14 +63,7 @@ async function openAny({
   clock = new SystemClock(),
   modules = processModules,
 }: OpenSignerOptions): Promise<Signer> {
-  const parsed = parseKeyUri(text);
-  if (!parsed.ok) {
-    const { code } = parsed.fault;
-    throw new OperationalError(code, keyUriSentence(parsed.fault), {
-      details: { ...parsed.fault },
-    });
-  }
-  const uri = parsed.value;
+  const uri = requireKeyUri(text);
   const create = isToBeMade ? algorithm : undefined;
   if (uri.scheme === "pkcs11") return openPkcs11Signer({ modules, uri, create, clock, logger });
   if (uri.scheme === "tpm") {

@@ -21,6 +21,7 @@ export const tpmCommands = {
   load: 0x0157,
   quote: 0x0158,
   sign: 0x015d,
+  unseal: 0x015e,
   flushContext: 0x0165,
   nvReadPublic: 0x0169,
   readPublic: 0x0173,

@@ -58,16 +58,26 @@ export async function createPrimary(
 }
 
 /** Makes a key below the owner's storage root; it is in no slot of the TPM yet. */
-export async function createKey(
+export function createKey(tpm: Tpm, parent: TpmKey, template: TpmPublicArea): Promise<WrappedKey> {
+  const publicBytes = encodeTpmPublic(template);
+  return createWrapped(tpm, parent, { publicBytes, sensitive: noSensitive });
+}
+
+/**
+ * Makes any object below a parent.
+ *
+ * @param object its template (TPMT_PUBLIC), and the TPM2B_SENSITIVE_CREATE with its password and data.
+ */
+export async function createWrapped(
   tpm: Tpm,
   parent: TpmKey,
-  template: TpmPublicArea,
+  object: { readonly publicBytes: Uint8Array; readonly sensitive: Uint8Array },
 ): Promise<WrappedKey> {
   const { parameters } = await tpm.execute({
     code: tpmCommands.create,
     handles: [parent.handle],
     authorizations: [noPassword],
-    parameters: [noSensitive, tpmSized(encodeTpmPublic(template)), noCreation],
+    parameters: [object.sensitive, tpmSized(object.publicBytes), noCreation],
   });
   const privateBytes = parameters.sized(tpmMessageBytesMax);
   const publicBytes = parameters.sized(tpmPublicBytesMax);
@@ -77,6 +87,17 @@ export async function createKey(
 }
 
 export async function loadKey(tpm: Tpm, parent: TpmKey, wrapped: WrappedKey): Promise<TpmKey> {
+  const { handle, name } = await loadWrapped(tpm, parent, wrapped);
+  const { publicBytes } = wrapped;
+  return { handle, area: areaOf(publicBytes), publicBytes, name };
+}
+
+/** Loads any object that was made below this parent; it is flushed at the end of the use. */
+export async function loadWrapped(
+  tpm: Tpm,
+  parent: TpmKey,
+  wrapped: WrappedKey,
+): Promise<Pick<TpmKey, "handle" | "name">> {
   const { handles, parameters } = await tpm.execute({
     code: tpmCommands.load,
     handles: [parent.handle],
@@ -87,8 +108,7 @@ export async function loadKey(tpm: Tpm, parent: TpmKey, wrapped: WrappedKey): Pr
   const handle = tpm.keep(handles[0] ?? 0);
   const name = parameters.sized(tpmNameBytesMax);
   requireWhole(parameters);
-  const { publicBytes } = wrapped;
-  return { handle, area: areaOf(publicBytes), publicBytes, name };
+  return { handle, name };
 }
 
 /** The owner's storage root, as this TPM always makes it. */
