@@ -9,7 +9,7 @@ import type { ConfigOptions } from "../config-path.ts";
 import { configPath } from "../config-path.ts";
 import { examine, findHardware } from "./doctor.ts";
 import type { Finding } from "./finding.ts";
-import { attempt, ok } from "./finding.ts";
+import { attempt, lineOf, ok } from "./finding.ts";
 
 type DoctorCommandOptions = ConfigOptions & { readonly json?: boolean; readonly seconds: number };
 
@@ -34,7 +34,7 @@ async function doctor(options: DoctorCommandOptions): Promise<boolean> {
   let isWell = true;
   const print = (finding: Finding) => {
     if (finding.verdict === "fail") isWell = false;
-    process.stdout.write(options.json === true ? `${JSON.stringify(finding)}\n` : format(finding));
+    process.stdout.write(options.json === true ? `${JSON.stringify(finding)}\n` : lineOf(finding));
   };
   const path = configPath(options);
   let config: ReturnType<typeof loadAgentConfig> | undefined;
@@ -59,10 +59,6 @@ async function doctor(options: DoctorCommandOptions): Promise<boolean> {
   }
   process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
   return isWell;
-}
-
-function format({ verdict, check, sentence }: Finding): string {
-  return `${verdict.padEnd(4)}  ${check}: ${sentence}\n`;
 }
 
 function seconds(text: string): number {
