@@ -1,5 +1,7 @@
 /** The doctor over real parts: an emulated TPM and SoftHSM2. */
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requirePart } from "../../../test/real-parts.ts";
@@ -73,6 +75,37 @@ describe.runIf(requirePart("softhsm2"))("tokens", () => {
     expect(broken).toMatchObject({ verdict: "warn" });
     expect(broken?.sentence).toContain("tamga-agent tokens /no/such/library.so");
   });
+});
+
+test("what a library prints beside the tokens is passed over", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "tamga-find-tokens-"));
+  try {
+    // Stands in for `tamga-agent tokens` with a library that prints: no library at hand does.
+    const standIn = join(folder, "stand-in-main.mjs");
+    const token = (label: string) =>
+      JSON.stringify({
+        ...{ label, manufacturer: "m", model: "t", serial: "1" },
+        ...{ isInitialized: true, isPinLocked: false, isPinFinalTry: false },
+      });
+    const printed = [
+      "Vendor PKCS#11 1.2 (evaluation copy)",
+      '{"level":"debug"}',
+      token("first"),
+      `no line end: ${token("second")}`,
+      '{"label":"torn',
+      '{"label":"of another shape"}',
+      "[]",
+    ].join("\n");
+    writeFileSync(standIn, `process.stdout.write(${JSON.stringify(printed)});`);
+    const findings = await findTokens(standIn, "/opt/vendor.so", { signal });
+    const ours = findings.filter(({ check }) => check === "tokens of /opt/vendor.so");
+    expect(ours.map(({ verdict, sentence }) => [verdict, sentence.split(" ")[0]])).toEqual([
+      ["ok", "first"],
+      ["ok", "second"],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("serial ports are listed, or that none is plugged in", async () => {

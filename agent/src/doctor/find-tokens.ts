@@ -70,10 +70,7 @@ async function tokensOf(
     signal.throwIfAborted();
     return [warn(check, `The library does not work here: run \`tamga-agent tokens ${module}\`.`)];
   }
-  const tokens = stdout
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => tokenSchema.parse(JSON.parse(line)));
+  const tokens = stdout.split("\n").flatMap(tokenOf);
   const usable = tokens.filter(({ isInitialized }) => isInitialized);
   if (usable.length === 0)
     return [ok(check, "It has no token that was set up: that comes before a key in it.")];
@@ -88,4 +85,16 @@ async function tokensOf(
         )
       : ok(check, `${name}: key = "pkcs11:token=${label};object=…?module-path=${module}&…".`);
   });
+}
+
+/** Libraries print to standard output too, notices and traces; some end no line, and ours follows in it. */
+function tokenOf(line: string): readonly z.infer<typeof tokenSchema>[] {
+  const begin = line.indexOf('{"label":');
+  if (begin < 0) return [];
+  try {
+    const parsed = tokenSchema.safeParse(JSON.parse(line.slice(begin)));
+    return parsed.success ? [parsed.data] : [];
+  } catch {
+    return [];
+  }
 }
