@@ -186,7 +186,10 @@ function certificatesOf({ tpmCertificates }: EnrolOptions): readonly Uint8Array[
   if (tpmCertificates === undefined) return [];
   const certificates = parseCertificatesPem(readText(tpmCertificates));
   if (certificates !== undefined) return certificates;
-  throw usage(`${tpmCertificates} holds no certificates in PEM, or too many.`);
+  throw new OperationalError(
+    "TPM_CERTIFICATE_INVALID",
+    `${tpmCertificates} holds no certificates in PEM, or too many; one in DER becomes PEM by: openssl x509 -inform der -in ${tpmCertificates}`,
+  );
 }
 
 function deviceOf({ device }: EnrolOptions): Identifier {

@@ -113,6 +113,20 @@ describe("enrol", () => {
     expect(refused.stderr).toContain("ENROLMENT_ANSWER_BAD");
   });
 
+  test("a file that holds no certificate is named, with what makes one of DER", async () => {
+    const dataDir = freshDir();
+    const file = join(dataDir, "ek.crt");
+    writeFileSync(file, Uint8Array.of(0x30, 0x82, 0x01, 0x00));
+    const refused = await agent(
+      ...["enrol", "--data", dataDir, "--device", "box-1", "--out", "-"],
+      ...["--tpm-certificates", file],
+    );
+    expect(refused).toMatchObject({ code: 69, stdout: "" });
+    expect(refused.stderr).toContain(
+      `openssl x509 -inform der -in ${file} [TPM_CERTIFICATE_INVALID]`,
+    );
+  });
+
   test("over HTTP: asks, waits for the approval, takes it", async () => {
     const site = new SyntheticChannel();
     let request = "";

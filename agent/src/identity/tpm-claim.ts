@@ -1,6 +1,7 @@
 /** What a device shows of its TPM when it asks to be enrolled, and the answer that only this TPM opens. */
 
-import { createDecipheriv } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { createDecipheriv, X509Certificate } from "node:crypto";
 import { fromUtf8, utf8 } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Result } from "@tamga/ledger-core/base/result";
@@ -25,13 +26,14 @@ export type TpmUser = { readonly clock: Clock; readonly signal: AbortSignal };
  *
  * @param certificates DER, between the maker's certificate of this TPM and a root; its own first where the
  *   TPM holds none.
- * @throws OperationalError TPM_*, TPM_CERTIFICATE_MISSING.
+ * @throws OperationalError TPM_*, TPM_CERTIFICATE_MISSING, TPM_CERTIFICATE_INVALID.
  */
-export function makeTpmClaim(
+export async function makeTpmClaim(
   uri: TpmKeyUri,
   request: Pick<EnrolmentRequest, "device" | "signing" | "tls">,
   { clock, signal, certificates }: TpmUser & { readonly certificates: readonly Uint8Array[] },
 ): Promise<TpmClaim> {
+  certificates.forEach(requireCertificate);
   return Tpm.use(transportOf(uri), { clock, signal }, async (tpm) => {
     const { kind, certificate, intermediates } = await ownCertificate(tpm, certificates);
     const endorsement = await endorsementKey(tpm, kind);
@@ -100,14 +102,54 @@ async function ownCertificate(tpm: Tpm, given: readonly Uint8Array[]) {
       "TPM_CERTIFICATE_MISSING",
       "the TPM holds no certificate of its maker: fetch it from the maker, and give it with --tpm-certificates FILE",
     );
-  return { kind: "rsa" as const, certificate, intermediates };
+  return { kind: certifiedKind(certificate), certificate, intermediates };
+}
+
+/** Which of our templates makes the key that a maker certified. */
+function certifiedKind(certificate: Uint8Array): "rsa" | "ecc" {
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = keyOf(certificate);
+  if (type === "rsa" && details?.modulusLength === 2_048) return "rsa";
+  if (type === "ec" && details?.namedCurve === "prime256v1") return "ecc";
+  throw invalid("the first one is over no RSA-2048 or P-256 key: ask the maker for one that is");
+}
+
+function requireCertificate(certificate: Uint8Array, at: number): void {
+  try {
+    new X509Certificate(certificate);
+  } catch (cause) {
+    throw invalid(`number ${at + 1} is no certificate: fetch it from the maker again`, cause);
+  }
+}
+
+function keyOf(certificate: Uint8Array): KeyObject {
+  try {
+    return new X509Certificate(certificate).publicKey;
+  } catch (cause) {
+    throw invalid("the first one has a key of an unknown kind: ask the maker for another", cause);
+  }
+}
+
+function invalid(sentence: string, cause?: unknown): OperationalError {
+  return new OperationalError(
+    "TPM_CERTIFICATE_INVALID",
+    `of the certificates in --tpm-certificates ${sentence}`,
+    { cause },
+  );
 }
 
 /** A TPM that was not meant refuses; anything else is the caller's to see. */
 function notForThis(error: unknown): undefined {
-  if (error instanceof OperationalError && error.code === "TPM_COMMAND_FAILED") return undefined;
+  if (
+    error instanceof OperationalError &&
+    error.code === "TPM_COMMAND_FAILED" &&
+    !noAccess.has(String(error.details["response"]))
+  )
+    return undefined;
   throw error;
 }
+
+/** What a TPM says to everybody: it may well be the right one, and its owner has to open it first. */
+const noAccess: ReadonlySet<string> = new Set(["BAD_AUTH", "AUTH_FAIL", "HIERARCHY", "DISABLED"]);
 
 function decrypt(key: Uint8Array, { nonce, sealed }: SealedAnswer): string | undefined {
   if (key.length !== 32 || sealed.length < 16) return undefined;
