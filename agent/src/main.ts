@@ -5,6 +5,7 @@ import process from "node:process";
 import type { ExitCode } from "@tamga/ledger-core/daemon/exit-code";
 import { exitCodes, runMain } from "@tamga/ledger-core/daemon/exit-code";
 import { Command, CommanderError } from "commander";
+import { addAttestCommand } from "./attest-command.ts";
 import { addDecodeCommand } from "./decode.ts";
 import { addDoctorCommand } from "./doctor/doctor-command.ts";
 import { addTokensCommand } from "./doctor/tokens-command.ts";
@@ -25,6 +26,7 @@ async function main(): Promise<ExitCode> {
   addStatusCommand(program);
   addDoctorCommand(program);
   addTokensCommand(program);
+  addAttestCommand(program);
   program
     .command("run")
     .description("read, sign, store and deliver, until told to stop")

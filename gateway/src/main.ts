@@ -11,6 +11,7 @@ import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { watchdogServices } from "@tamga/ledger-core/daemon/watchdog-service";
 import { Command, CommanderError } from "commander";
 import { askGateway } from "./ask-gateway.ts";
+import { addAttestCommand } from "./attest-command.ts";
 import { composeGateway } from "./compose.ts";
 import { readGatewayConfig } from "./config.ts";
 import { addLedgerCommand } from "./consortium/ledger-command.ts";
@@ -38,6 +39,9 @@ async function main(): Promise<ExitCode> {
   addLedgerCommand(program, where);
   addRestoreCommand(program, where);
   addDoctorCommand(program, where, (code) => {
+    exitCode = code;
+  });
+  addAttestCommand(program, where, (code) => {
     exitCode = code;
   });
   program
