@@ -1,6 +1,7 @@
 /** Connections that no honest agent makes: each refused by its code, before it costs anything. */
 
 import { join } from "node:path";
+import { present } from "@tamga/ledger-core/base/assert";
 import { encodeHaveMessage, encodeRenewMessage } from "@tamga/ledger-core/wire/uplink-message";
 import Database from "better-sqlite3";
 import type { IClientOptions } from "mqtt";
@@ -270,6 +271,33 @@ describe("a device that is revoked", () => {
     };
     await expect.poll(isOrdered).toBe(true);
   });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)(
+    "gets nowhere with a session of %s from before, with its certificate or without",
+    async (version) => {
+      const id = version.replace(".", "-");
+      const [device] = await site.enrolMany([id]);
+      if (device === undefined) throw new Error("one device");
+      const { key, cert, ...rest } = device.tls(site.mqttPort);
+      const tls = { ...rest, minVersion: version, maxVersion: version };
+      const first = await RawLine.open({ ...tls, key, cert });
+      expect(await first.connect(id)).toBe(0);
+      const session = present(first.session, "a session of TLS");
+      first.socket.destroy();
+      await site.cli("devices", "revoke", id, "--reason", "compromised");
+      await refuses("CLIENT_REVOKED", async () => {
+        const again = await RawLine.open({ ...tls, key, cert, session });
+        expect(again.isReused).toBe(false);
+        expect(await again.connect(id)).not.toBe(0);
+      });
+      await refuses("CLIENT_CERTIFICATE_MISSING", async () => {
+        // Cut right behind the handshake: the line is seen to be open or not at all.
+        const bare = await RawLine.open({ ...tls, session }).catch(() => undefined);
+        expect(bare?.isReused ?? false).toBe(false);
+        await expect(bare?.connect(id) ?? Promise.reject(new Error("cut"))).rejects.toThrow("cut");
+      });
+    },
+  );
 });
 
 describe("after all of it", () => {

@@ -11,6 +11,8 @@ export class RawLine {
   readonly socket: Socket;
   readonly #closed: Promise<void>;
   #received = 0;
+  #session: Buffer | undefined;
+  #isReused = false;
 
   constructor(socket: Socket) {
     this.socket = socket;
@@ -25,11 +27,26 @@ export class RawLine {
   static async open(options: ConnectionOptions): Promise<RawLine> {
     const socket = connect({ checkServerIdentity: () => undefined, ...options });
     const line = new RawLine(socket);
+    socket.on("session", (session) => {
+      line.#session = session;
+    });
     await new Promise<void>((resolve, reject) => {
       socket.once("secureConnect", () => resolve());
       socket.once("close", () => reject(new Error("cut in the handshake")));
     });
+    line.#session ??= socket.getSession();
+    line.#isReused = socket.isSessionReused();
     return line;
+  }
+
+  /** What the server gave to resume TLS with; of TLS 1.3 it comes with the first answer. */
+  get session(): Buffer | undefined {
+    return this.#session;
+  }
+
+  /** Whether TLS was resumed. */
+  get isReused(): boolean {
+    return this.#isReused;
   }
 
   get receivedBytes(): number {
