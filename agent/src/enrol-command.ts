@@ -5,6 +5,15 @@ import { resolve } from "node:path";
 import process from "node:process";
 import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { Invitation } from "@tamga/ledger-core/daemon/invitation";
+import {
+  invitationHeader,
+  isInvitationProven,
+  parseInvitationProof,
+  proveInvitation,
+  readInvitationCode,
+} from "@tamga/ledger-core/daemon/invitation";
+import { readBounded } from "@tamga/ledger-core/daemon/read-bounded";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
@@ -15,7 +24,7 @@ import type { CheckedAnswer, EnrolmentKeys } from "./enrol.ts";
 import { checkAnswer, defaultKey, makeRequest, requireTrust, writeEnrolment } from "./enrol.ts";
 import { httpRequest, isLoopbackUrl } from "./http-client.ts";
 import { parseCertificatesPem } from "./identity/pem.ts";
-import { enrolPollMs } from "./limits-daemon.ts";
+import { codeBytesMax, enrolPollMs } from "./limits-daemon.ts";
 import { parseKeyAlgorithm } from "./signer/key-algorithm.ts";
 
 type EnrolOptions = {
@@ -29,6 +38,7 @@ type EnrolOptions = {
   readonly gateway?: string;
   readonly trustDigest?: string;
   readonly tpmCertificates?: string;
+  readonly codeFile?: string;
   readonly wait: boolean;
 };
 
@@ -36,6 +46,8 @@ const examples = `
 Over the network, with the gateway on this machine:
   tamga-agent enrol --device meter-box-1 --gateway http://127.0.0.1:8480
   (an operator runs: tamga-gateway devices approve meter-box-1)
+With a one-time code (an operator runs: tamga-gateway devices invite):
+  tamga-agent enrol --device meter-box-1 --gateway http://gateway.lan:8480 --code-file -
 With files, e.g. on a USB stick:
   tamga-agent enrol --device meter-box-1 --out request.json
   (an operator runs: tamga-gateway devices approve --request request.json --out answer.json)
@@ -71,6 +83,10 @@ export function addEnrolCommand(program: Command): void {
     .option(
       "--tpm-certificates <file>",
       "PEM certificates of the TPM's maker that the TPM does not hold; its own first, if that is one",
+    )
+    .option(
+      "--code-file <file>",
+      "with --gateway: a one-time code of the operator's, which approves at once and proves the site; - is standard input",
     )
     .option("--no-wait", "with --gateway: ask, and do not wait for the approval")
     .addHelpText("after", examples)
@@ -128,13 +144,18 @@ async function enrolOnline(
 ): Promise<void> {
   const url = gatewayUrl(gateway);
   const device = deviceOf(options);
-  if (!isLoopbackUrl(url) && options.trustDigest === undefined) {
+  const invitation = invitationOf(options);
+  if (!isLoopbackUrl(url) && options.trustDigest === undefined && invitation === undefined) {
     throw usage(
-      "Over a network somebody else could answer: ask the operator for the digest of the site's trust " +
-        "policy and give it as --trust-digest.",
+      "Over a network somebody else could answer: ask the operator for a one-time code (--code-file), or for " +
+        "the digest of the site's trust policy and give it as --trust-digest.",
     );
   }
   const { text: body, thumbprint } = await makeRequest(device, keys, { signal });
+  if (invitation !== undefined) {
+    await enrolInvited({ url, device, body, invitation }, options, keys, signal);
+    return;
+  }
   const asked = await httpRequest(new URL("/enrol", url), { body, signal });
   // Somebody may have been approved, and lost power before the answer was on disk.
   if (asked.status !== 202 && codeOf(asked.text) !== "DEVICE_EXISTS") throw refused(asked.text);
@@ -154,13 +175,61 @@ async function enrolOnline(
   }
 }
 
-function take(checked: CheckedAnswer, keys: EnrolmentKeys, digest: string | undefined): void {
+/** A code stands for the operator on both sides: the gateway approves by it, and proves its answer by it. */
+async function enrolInvited(
+  part: {
+    readonly url: URL;
+    readonly device: Identifier;
+    readonly body: string;
+    readonly invitation: Invitation;
+  },
+  options: EnrolOptions,
+  keys: EnrolmentKeys,
+  signal: AbortSignal,
+): Promise<void> {
+  const { url, device, body, invitation } = part;
+  const headers = { [invitationHeader]: proveInvitation(invitation, "request", body) };
+  const asked = await httpRequest(new URL("/enrol", url), { body, headers, signal });
+  if (asked.status !== 201) throw refused(asked.text);
+  const found = await httpRequest(new URL(`/enrol/${device}`, url), { signal });
+  if (found.status !== 200) throw refused(found.text);
+  const proven = parseInvitationProof(found.header(invitationHeader) ?? "");
+  const said = { purpose: "answer", text: found.text } as const;
+  if (proven === undefined || !isInvitationProven(invitation.key, proven.proof, said))
+    throw new OperationalError(
+      "ENROLMENT_ANSWER_UNPROVEN",
+      "Whoever answered does not know the code: this is not the site that gave it out, or the answer was changed. " +
+        "Nothing was taken over.",
+    );
+  take(await checkAnswer(found.text, keys, { signal }), keys, options.trustDigest, true);
+}
+
+function invitationOf({ codeFile }: EnrolOptions): Invitation | undefined {
+  if (codeFile === undefined) return undefined;
+  if (codeFile === "-" && process.stdin.isTTY) say("type the code, then Enter and Ctrl-D");
+  const text = new TextDecoder().decode(readBounded(codeFile, codeBytesMax));
+  const read = readInvitationCode(text);
+  if (read.ok) return read.value;
+  throw new OperationalError(
+    read.fault.code,
+    `${codeFile === "-" ? "Standard input" : codeFile} holds no one-time code: it has 20 letters and digits, such as the operator read out.`,
+  );
+}
+
+function take(
+  checked: CheckedAnswer,
+  keys: EnrolmentKeys,
+  digest: string | undefined,
+  isProven = false,
+): void {
   const { answer, trustDigest, policy } = checked;
   if (digest !== undefined) requireTrust(checked, digest);
   const { config, written } = writeEnrolment(checked, keys);
   say(`enrolled as ${answer.device} in channel ${answer.channel} of ${policy.consortium}`);
   say(`trust policy ${trustDigest}`);
-  if (digest === undefined) say("compare this digest with the operator's before you rely on it");
+  if (isProven) say("the site proved that it knows the one-time code");
+  else if (digest === undefined)
+    say("compare this digest with the operator's before you rely on it");
   say(written ? `${config}: add your first [[stream]] there` : `${config}: left as it is`);
   say(`then run: tamga-agent doctor --data ${keys.dataDir}`);
 }
@@ -210,10 +279,17 @@ function readText(path: string): string {
 function refused(text: string): OperationalError {
   const code = codeOf(text) ?? "HTTP_REFUSED";
   const sentence = refusals[code] ?? `The gateway refuses the request (${code}).`;
-  return new OperationalError("ENROLMENT_REFUSED", sentence, { details: { code } });
+  const own = code.startsWith("INVITATION_") ? code : "ENROLMENT_REFUSED";
+  return new OperationalError(own, sentence, { details: { code } });
 }
 
 const refusals: Readonly<Record<string, string>> = {
+  INVITATION_EXPIRED: "The code has expired: ask the operator for a new one.",
+  INVITATION_OTHER_DEVICE: "The code is for a device of another name.",
+  INVITATION_USED:
+    "The code was used by another key; if that was not yours, tell the operator at once.",
+  INVITATION_WRONG:
+    "The gateway does not know this code: check each digit, and whose gateway it is.",
   ENROLMENT_PENDING_FULL: "Too many requests wait at the gateway: its operator clears the list.",
   DEVICE_UNKNOWN: "The gateway's operator has refused the request, or does not know it any more.",
 };

@@ -5,16 +5,29 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { deadline } from "@tamga/ledger-core/daemon/system-clock";
 import { httpAnswerBytesMax, httpRequestMsMax } from "./limits-daemon.ts";
 
-export type HttpAnswer = { readonly status: number; readonly text: string };
+export type HttpAnswer = {
+  readonly status: number;
+  readonly text: string;
+  /** The first header of a name, which is in lower case. */
+  readonly header: (name: string) => string | undefined;
+};
 
 /** Throws HTTP_UNREACHABLE, HTTP_ANSWER_TOO_LONG, and `signal.reason`. */
 export async function httpRequest(
   url: URL,
-  { body, signal }: { readonly body?: string; readonly signal: AbortSignal },
+  {
+    body,
+    signal,
+    headers = {},
+  }: {
+    readonly body?: string;
+    readonly signal: AbortSignal;
+    readonly headers?: Readonly<Record<string, string>>;
+  },
 ): Promise<HttpAnswer> {
   const either = AbortSignal.any([signal, deadline(httpRequestMsMax)]);
   try {
-    return await exchange(url, body, either);
+    return await exchange(url, { body, headers }, either);
   } catch (cause) {
     signal.throwIfAborted();
     if (cause instanceof OperationalError) throw cause;
@@ -31,10 +44,16 @@ export function isLoopbackUrl(url: URL): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
 }
 
-function exchange(url: URL, body: string | undefined, signal: AbortSignal): Promise<HttpAnswer> {
+function exchange(
+  url: URL,
+  part: { readonly body: string | undefined; readonly headers: Readonly<Record<string, string>> },
+  signal: AbortSignal,
+): Promise<HttpAnswer> {
+  const { body } = part;
   return new Promise((resolve, reject) => {
     const method = body === undefined ? "GET" : "POST";
-    const headers = body === undefined ? {} : { "content-type": "application/json" };
+    const type = body === undefined ? {} : { "content-type": "application/json" };
+    const headers = { ...type, ...part.headers };
     const sent = request(url, { method, headers, signal, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       let length = 0;
@@ -53,6 +72,7 @@ function exchange(url: URL, body: string | undefined, signal: AbortSignal): Prom
         resolve({
           status: response.statusCode ?? 0,
           text: Buffer.concat(chunks).toString("utf8"),
+          header: (name) => [response.headers[name]].flat()[0],
         }),
       );
     });

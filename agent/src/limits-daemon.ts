@@ -12,5 +12,7 @@ export const clockQualityMs = 1_000;
 export const httpAnswerBytesMax = 2_097_152;
 /** Milliseconds for one request over HTTP. */
 export const httpRequestMsMax = 10_000;
+/** Bytes of a file that holds a one-time code. */
+export const codeBytesMax = 256;
 /** Milliseconds between two looks for the answer to an enrolment request. */
 export const enrolPollMs = 2_000;

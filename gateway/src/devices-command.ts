@@ -16,6 +16,7 @@ import type { Command } from "commander";
 import { channelOfDevice } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
+import { addInvitationCommands } from "./invitation-commands.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
 import { approveEnrolment, judgeRequest, repeatAnswer } from "./registry/enrolment.ts";
@@ -58,6 +59,7 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
       (device: string | undefined, options: { key?: string; request?: string; out?: string }) =>
         approve(readGatewayConfig(where()), { device, ...options }),
     );
+  addInvitationCommands(devices, where);
   devices
     .command("drop")
     .description("forget what a device asked for; it may ask again")

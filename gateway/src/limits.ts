@@ -51,6 +51,8 @@ export const downlinkMsMax = 30_000;
 export const registryLookMs = 1_000;
 /** Enrolment requests that wait for an operator; keys of one device. */
 export const enrolmentsPendingMax = 64;
+/** One-time codes that nobody has used yet. */
+export const invitationsMax = 1_024;
 export const keysPerDeviceMax = 4;
 /** Pages of one `have` exchange. */
 export const havePagesMax = 64;

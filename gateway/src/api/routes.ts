@@ -2,8 +2,15 @@
 
 import type { X509Certificate } from "node:crypto";
 import { fromHex } from "@tamga/ledger-core/base/bytes";
+import type { UnixMillis } from "@tamga/ledger-core/base/time";
+import {
+  invitationHeader,
+  parseInvitationProof,
+  proveInvitation,
+} from "@tamga/ledger-core/daemon/invitation";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import { encodeReceiptFile } from "@tamga/ledger-core/receipt/receipt-file";
+import type { EnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import { parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
@@ -12,7 +19,8 @@ import type { ReceiptSources } from "../lane/receipts.ts";
 import { assembleReceipt } from "../lane/receipts.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
 import type { SiteFacts } from "../registry/enrolment.ts";
-import { receiveEnrolment, repeatAnswer } from "../registry/enrolment.ts";
+import { acceptInvited, receiveEnrolment, repeatAnswer } from "../registry/enrolment.ts";
+import { invitationSentences } from "../registry/invitations.ts";
 import { answerText } from "../registry/seal-answer.ts";
 import type { SiteCa } from "../registry/site-ca.ts";
 import { tpmSentences } from "../registry/tpm-sentences.ts";
@@ -49,6 +57,9 @@ export function addRoutes(server: FastifyInstance, sources: RouteSources): void 
     const parsed = parseEnrolmentRequest(typeof request.body === "string" ? request.body : "");
     if (!parsed.ok) return refuse(reply, 400, parsed.fault.code);
     const asked = { request: parsed.value, now: sources.clock.now() };
+    const header = request.headers[invitationHeader];
+    if (header !== undefined)
+      return acceptHeader(sources, { ...asked, header, text: String(request.body) }, reply);
     const kept = await receiveEnrolment(sources, asked);
     if (!kept.ok) return refuse(reply, 409, kept.fault.code);
     return reply.code(202).send({ device: parsed.value.device, state: "pending" });
@@ -63,14 +74,39 @@ export function addRoutes(server: FastifyInstance, sources: RouteSources): void 
     if (channel === undefined) return refuse(reply, 503, "CHANNEL_STOPPED");
     const answer = repeatAnswer(sources, channel.site, device.value);
     if (!answer.ok) return refuse(reply, 404, answer.fault.code);
-    return reply
-      .type("application/json")
-      .send(answerText(answer.value, registry.tpmOf(device.value)));
+    const text = answerText(answer.value, registry.tpmOf(device.value));
+    const kid = registry.keysOf(device.value).at(-1)?.kid;
+    const invitation = kid && registry.invitations.usedBy(kid);
+    if (invitation !== undefined)
+      reply.header(invitationHeader, proveInvitation(invitation, "answer", text));
+    return reply.type("application/json").send(text);
   });
   server.get<{ Params: { device: string; incarnation: string; sequence: string } }>(
     "/receipts/:device/:incarnation/:sequence",
     (request, reply) => sendReceipt(sources, request.params, reply),
   );
+}
+
+/** 201: what was asked is approved, and the answer is there. */
+async function acceptHeader(
+  sources: RouteSources,
+  asked: {
+    readonly request: EnrolmentRequest;
+    readonly now: UnixMillis;
+    readonly header: string | string[];
+    readonly text: string;
+  },
+  reply: FastifyReply,
+) {
+  const proof = parseInvitationProof(String(asked.header));
+  if (proof === undefined) return refuse(reply, 400, "INVITATION_MALFORMED");
+  const { device } = asked.request;
+  const channel = sources.channelOf(device);
+  if (channel === undefined) return refuse(reply, 503, "CHANNEL_STOPPED");
+  const accepted = await acceptInvited(sources, channel.site, { ...asked, proof });
+  if (accepted.ok) return reply.code(201).send({ device, state: "approved" });
+  const { code } = accepted.fault;
+  return refuse(reply, code === "INVITATION_WRONG" ? 403 : 409, code);
 }
 
 function sendReceipt(
@@ -93,6 +129,7 @@ function sendReceipt(
 
 const sentences: Readonly<Record<string, string>> = {
   ...tpmSentences,
+  ...invitationSentences,
   CHANNEL_STOPPED:
     "The device's channel is stopped: `tamga-gateway status` says why, and what to do.",
   ENROLMENT_PENDING_FULL:

@@ -17,6 +17,7 @@ import { encodeTpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { Database } from "better-sqlite3";
 import { enrolmentsPendingMax, keysPerDeviceMax } from "../limits.ts";
+import { Invitations } from "./invitations.ts";
 import type { DeviceKey, KeyRow } from "./key-row.ts";
 import { keyKindOf, storedClaim, storedKey, toKey } from "./key-row.ts";
 import { registrySchema } from "./registry-schema.ts";
@@ -49,10 +50,12 @@ export type RegistryFault = {
 };
 
 export class DeviceRegistry {
+  readonly invitations: Invitations;
   readonly #db: Database;
 
   constructor(path: string) {
     this.#db = openDatabase(path, { migrations: registrySchema });
+    this.invitations = new Invitations(this.#db);
   }
 
   /**
@@ -125,6 +128,7 @@ export class DeviceRegistry {
   /**
    * Stores the certificates given out and forgets the request, in one commit.
    *
+   * @param isFirst refuses a further key of a device that has one (DEVICE_EXISTS).
    * @param key.tpm that it was proved to be in; of a renewal none, and the first is kept.
    */
   admit(
@@ -134,6 +138,7 @@ export class DeviceRegistry {
       readonly certificate: Uint8Array;
       readonly notAfter: UnixMillis;
     },
+    { isFirst }: { readonly isFirst: boolean } = { isFirst: false },
   ): Result<null, RegistryFault> {
     return this.#db
       .transaction((): Result<null, RegistryFault> => {
@@ -143,6 +148,7 @@ export class DeviceRegistry {
         const holder = this.key(key.kid)?.device;
         if (holder !== undefined && holder !== key.device) return err({ code: "DEVICE_KEY_TAKEN" });
         const known = holder !== undefined;
+        if (isFirst && !known && keys.length > 0) return err({ code: "DEVICE_EXISTS" });
         if (!known && keys.length >= keysPerDeviceMax) return err({ code: "DEVICE_KEYS_FULL" });
         const { publicKey } = key;
         this.#db

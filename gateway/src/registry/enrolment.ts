@@ -10,6 +10,7 @@ import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
+import type { InvitationProof } from "@tamga/ledger-core/daemon/invitation";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { CertificateFault } from "@tamga/ledger-core/receipt/x509-certificate";
 import { parseCertificate } from "@tamga/ledger-core/receipt/x509-certificate";
@@ -22,6 +23,7 @@ import type { RenewMessage } from "@tamga/ledger-core/wire/uplink-message";
 import type { CsrFault } from "./certification-request.ts";
 import { readCertificationRequest } from "./certification-request.ts";
 import type { DeviceRegistry, RegistryFault } from "./device-registry.ts";
+import type { InvitationFault } from "./invitations.ts";
 import type { CertifiedTpmKey, TpmKeyFault } from "./judge-tpm-key.ts";
 import { judgeTpmKey } from "./judge-tpm-key.ts";
 import type { SiteCa } from "./site-ca.ts";
@@ -70,6 +72,37 @@ export async function receiveEnrolment(
   return judged.ok ? registry.request({ ...request, kid: judged.value.kid }, now) : judged;
 }
 
+/**
+ * Approves a request that comes with a one-time code, whoever else asked under that name and waits. It may come
+ * again, with the same key. Faults: EnrolmentFault, but RENEWAL_*; INVITATION_*.
+ */
+export async function acceptInvited(
+  parts: EnrolmentParts,
+  site: SiteFacts,
+  asked: {
+    readonly request: EnrolmentRequest;
+    readonly now: UnixMillis;
+    /** The request as it came, which the proof is over. */
+    readonly text: string;
+    readonly proof: InvitationProof;
+  },
+): Promise<Result<null, EnrolmentFault | InvitationFault>> {
+  const { request, now, text, proof } = asked;
+  const { registry, tpmRoots = [] } = parts;
+  const judged = await judgeRequest(request, tpmRoots);
+  if (!judged.ok) return judged;
+  const { kid } = judged.value;
+  const { device } = request;
+  const known = registry.keysOf(device);
+  // A code makes a new device; it never adds a key to one that there is.
+  if (known.length > 0 && !known.some((key) => equal(key.kid, kid)))
+    return err({ code: "DEVICE_EXISTS" });
+  const used = registry.invitations.use(proof, { text, device, kid, now });
+  if (!used.ok || known.length > 0) return used;
+  const approved = await approveEnrolment(parts, site, { request, now, isFirst: true });
+  return approved.ok ? ok(null) : approved;
+}
+
 /** A request that both of its keys signed; with `tpm` where a maker vouches for the one that signs. */
 export type JudgedRequest = { readonly kid: Digest; readonly tpm?: CertifiedTpmKey };
 
@@ -107,11 +140,23 @@ async function judgeKeys(
     : ok({ kid, key });
 }
 
-/** Issues both certificates, stores them and forgets the request. Faults: EnrolmentFault. */
+/**
+ * Issues both certificates, stores them and forgets the request. Faults: EnrolmentFault.
+ *
+ * @param asked.isFirst refuses a further key of a device that has one: DEVICE_EXISTS.
+ */
 export async function approveEnrolment(
   { ca, registry, tpmRoots = [] }: EnrolmentParts,
   site: SiteFacts,
-  { request, now }: { readonly request: EnrolmentRequest; readonly now: UnixMillis },
+  {
+    request,
+    now,
+    isFirst = false,
+  }: {
+    readonly request: EnrolmentRequest;
+    readonly now: UnixMillis;
+    readonly isFirst?: boolean;
+  },
 ): Promise<Result<EnrolmentAnswer, EnrolmentFault>> {
   const judged = await judgeRequest(request, tpmRoots);
   if (!judged.ok) return judged;
@@ -119,7 +164,7 @@ export async function approveEnrolment(
   if (!issued.ok) return issued;
   const { tpm } = request;
   const key = { ...issued.value.key, ...(tpm === undefined ? {} : { tpm }) };
-  const admitted = registry.admit(key, issued.value.tls);
+  const admitted = registry.admit(key, issued.value.tls, { isFirst });
   if (!admitted.ok) return admitted;
   return ok(answerOf(site, { ca, device: request.device, ...issued.value.message }));
 }

@@ -20,4 +20,7 @@ export const registrySchema = [
    ALTER TABLE request ADD COLUMN kid BLOB NOT NULL DEFAULT x'';`,
   `ALTER TABLE request ADD COLUMN tpm TEXT;
    CREATE TABLE device_tpm (device TEXT PRIMARY KEY, claim TEXT NOT NULL) STRICT;`,
+  `CREATE TABLE invitation (
+     id BLOB PRIMARY KEY, key BLOB NOT NULL, device TEXT, until INTEGER NOT NULL, kid BLOB) STRICT;
+   CREATE UNIQUE INDEX invitation_kid ON invitation (kid) WHERE kid IS NOT NULL;`,
 ];
