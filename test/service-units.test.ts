@@ -32,6 +32,8 @@ describe.each(units.map((path) => [basename(path), readFileSync(path, "utf8")]))
         DynamicUser: "yes",
         ProtectSystem: "strict",
         NoNewPrivileges: "yes",
+        // Keys, and the PIN of a token, are in a daemon's memory.
+        LimitCORE: "0",
         Restart: "on-failure",
         RestartPreventExitStatus: "64 78",
         StateDirectory: name.replace(".service", ""),

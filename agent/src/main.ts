@@ -11,12 +11,14 @@ import { addDoctorCommand } from "./doctor/doctor-command.ts";
 import { addTokensCommand } from "./doctor/tokens-command.ts";
 import { addEnrolCommand } from "./enrol-command.ts";
 import { run } from "./run.ts";
+import { keepMemoryOutOfCores } from "./signer/no-core-memory.ts";
 import { addStatusCommand } from "./status-command.ts";
 import { agentVersion } from "./version.ts";
 
 await runMain(main);
 
 async function main(): Promise<ExitCode> {
+  keepMemoryOutOfCores();
   const program = new Command("tamga-agent")
     .description("reads meters and RFID readers and signs what they say")
     .version(agentVersion)

@@ -31,8 +31,12 @@ const libraries = [
   "/usr/local/lib/softhsm/libsofthsm2.so",
 ];
 
-/** Sets SOFTHSM2_CONF for this process: one at a time, and not in a worker thread. */
-export function createSoftHsm(): SoftHsm {
+/**
+ * Sets SOFTHSM2_CONF for this process: one at a time, and not in a worker thread.
+ *
+ * @param options.pin of all its tokens; nine random digits where it is not given.
+ */
+export function createSoftHsm(options: { readonly pin?: string } = {}): SoftHsm {
   const modulePath = libraries.find((path) => existsSync(path));
   if (modulePath === undefined) throw new Error("softhsm2-util is there, libsofthsm2.so is not");
   const directory = mkdtempSync(join(tmpdir(), "tamga-softhsm-"));
@@ -47,7 +51,7 @@ export function createSoftHsm(): SoftHsm {
   ];
   writeFileSync(configuration, `${lines.join("\n")}\n`);
   process.env["SOFTHSM2_CONF"] = configuration;
-  const pin = String(randomInt(100_000_000, 999_999_999));
+  const pin = options.pin ?? String(randomInt(100_000_000, 999_999_999));
   const pinFile = join(directory, "pin");
   writeFileSync(pinFile, `${pin}\n`, { mode: 0o600 });
 
