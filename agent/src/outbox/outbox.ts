@@ -9,7 +9,7 @@ export const whenFullPolicies = ["stop", "shed-oldest", "thin"] as const;
 export type WhenFull = (typeof whenFullPolicies)[number];
 
 /** Kinds and states by their number in the database; never reordered. */
-export const statementKinds = ["bundle", "gap", "start", "heartbeat"] as const;
+export const statementKinds = ["bundle", "gap", "start", "heartbeat", "evidence"] as const;
 export type StatementKind = (typeof statementKinds)[number];
 /**
  * `pending`: not known to be in a lane. `provisional`: in the gateway's lane, as the agent verified.

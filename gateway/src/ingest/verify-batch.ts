@@ -34,7 +34,13 @@ export type VerifyAnswer = {
   readonly faults: readonly (readonly [index: number, fault: UplinkFault])[];
 };
 
-const kinds = ["bundle", "gap", "start", "heartbeat"] as const satisfies DeviceClaims["kind"][];
+const kinds = [
+  "bundle",
+  "gap",
+  "start",
+  "heartbeat",
+  "evidence",
+] as const satisfies DeviceClaims["kind"][];
 
 /** Offsets in a record: kind, identity, incarnation, first sequence, count. */
 const identityAt = 1;

@@ -7,6 +7,11 @@ import { identityOf, parseSign1 } from "@tamga/ledger-core/wire/cose";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import { encodeStatementMessage } from "@tamga/ledger-core/wire/uplink-message";
 import { describe, expect, test } from "vitest";
+import {
+  badEvidenceStatements,
+  evidenceLog,
+  evidenceStatements,
+} from "../../../test/support/evidence-statement-samples.ts";
 import { tamperedStatements } from "../../../test/support/tampered-statements.ts";
 import {
   deviceKey,
@@ -145,5 +150,33 @@ describe("verifyUplink", () => {
     for (const [beside, code] of cases) {
       expect(codeOf(judge(statement, beside === undefined ? {} : { body: beside }))).toBe(code);
     }
+  });
+
+  const evidence = (label: string) =>
+    present(evidenceStatements.find(({ name: one }) => one === label)?.bytes, label);
+  const log: EncodedBody = {
+    encoding: "identity",
+    length: evidenceLog.length,
+    bytes: evidenceLog,
+  };
+
+  test("takes evidence without its log, and with the log that it names", () => {
+    expect(judge(evidence("asked"))).toMatchObject({
+      ok: true,
+      value: { type: "evidence", position: { stream: "attestation" } },
+    });
+    expect(judge(evidence("asked"), { body: log })).toMatchObject({ value: { body: log } });
+    expect(codeOf(judge(evidence("unasked")))).toBe("ok");
+  });
+
+  test("refuses another log than the evidence names, and one that it does not name", () => {
+    const changed = { ...log, bytes: evidenceLog.with(40, 1) };
+    expect(codeOf(judge(evidence("asked"), { body: changed }))).toBe("EVENT_LOG_OTHER");
+    expect(codeOf(judge(evidence("asked"), { body: { ...log, length: 5 } }))).toBe("BODY_BOMB");
+    expect(codeOf(judge(evidence("unasked"), { body: log }))).toBe("UPLINK_BODY_UNEXPECTED");
+  });
+
+  test.each(badEvidenceStatements)("refuses evidence $name: $code", ({ bytes, code }) => {
+    expect(codeOf(judge(bytes))).toBe(code);
   });
 });

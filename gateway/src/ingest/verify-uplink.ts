@@ -11,6 +11,7 @@ import { parseBody } from "@tamga/ledger-core/wire/body";
 import { sigStructure } from "@tamga/ledger-core/wire/cose";
 import type { DeviceClaims, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import { isLogOf, openEvidence } from "@tamga/ledger-core/wire/evidence-statement";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
 import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
@@ -97,12 +98,33 @@ export function verifyUplink(
     type: claims.value.kind,
     position,
   };
+  if (claims.value.kind === "evidence") {
+    const judged = verifyLog(ports, body, openEvidence(header, claims.value));
+    if (!judged.ok) return refuse(judged.fault.code, position);
+    return ok(body === undefined ? verified : { ...verified, body });
+  }
   if (claims.value.kind !== "bundle") {
     return body === undefined ? ok(verified) : refuse("UPLINK_BODY_UNEXPECTED", position);
   }
   if (body === undefined) return refuse("UPLINK_BODY_MISSING", position);
   const judged = verifyBody(ports, body, { count: range.count, root: claims.value.root });
   return judged.ok ? ok({ ...verified, body }) : refuse(judged.fault.code, position);
+}
+
+/** A log may stay away: then events cannot be judged. One that comes is the one that was quoted beside. */
+function verifyLog(
+  ports: UplinkPorts,
+  encoded: EncodedBody | undefined,
+  evidence: ReturnType<typeof openEvidence>,
+): Result<null, { readonly code: string }> {
+  if (!evidence.ok) return evidence;
+  if (encoded === undefined) return ok(null);
+  if (evidence.value.eventLog === undefined) return err({ code: "UPLINK_BODY_UNEXPECTED" });
+  const log = ports.decodeBody(encoded);
+  if (!log.ok) return log;
+  return isLogOf(ports.crypto, evidence.value, log.value)
+    ? ok(null)
+    : err({ code: "EVENT_LOG_OTHER" });
 }
 
 /** The root is checked over the readings' bytes; they are decoded only when somebody asks. */
@@ -129,6 +151,7 @@ function parseClaims(statement: ParsedStatement): Result<DeviceClaims, { readonl
     case "gap":
     case "start":
     case "heartbeat":
+    case "evidence":
       return parseDeviceClaims(type, statement.claims);
     default:
       return err({ code: "UPLINK_TYPE_NOT_A_DEVICES" });

@@ -13,10 +13,13 @@ import { verifyGateway } from "@tamga/ledger-core/receipt/verify-gateway";
 import { verifyReceipt } from "@tamga/ledger-core/receipt/verify-receipt";
 import { encodeBody } from "@tamga/ledger-core/wire/body";
 import { identityOf } from "@tamga/ledger-core/wire/cose";
+import { attestationStream } from "@tamga/ledger-core/wire/evidence-statement";
 import type { RevokedKey } from "@tamga/ledger-core/wire/revocation-list";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { claims, evidenceOf } from "../../../test/support/attestation-samples.ts";
+import { evidenceLog } from "../../../test/support/evidence-statement-samples.ts";
 import type { Bundle } from "../../../test/support/synthetic-channel.ts";
 import { SyntheticChannel } from "../../../test/support/synthetic-channel.ts";
 import type { StatementAdmission } from "./admission.ts";
@@ -204,6 +207,42 @@ describe("a receipt from the lane", () => {
       expect(verdict(receipt).ok).toBe(true);
     }
     expect(receiptOf({ leafIndex: 2n, lane: 1 })).toEqual(whole);
+  });
+
+  it("stands for evidence, with its log beside it and without", () => {
+    start();
+    const admissions = [evidenceLog, undefined].map((log, at): StatementAdmission => {
+      const range = { first: BigInt(at), count: 1 };
+      const position = { incarnation, range, bootId: claims.bootId };
+      const device = { ...claims, device: channel.device.name };
+      const statement = channel.sign(channel.device, "evidence", "attestation", {
+        kind: "evidence",
+        position,
+        evidence: evidenceOf({ claims: device }),
+      });
+      const body: EncodedBody | undefined =
+        log === undefined ? undefined : { encoding: "identity", length: log.length, bytes: log };
+      return {
+        ...admissionOf(statement, "evidence", range),
+        stream: attestationStream,
+        ...(body === undefined ? {} : { body }),
+      };
+    });
+    expect(lane.admit(admissions).map(({ outcome }) => outcome)).toEqual(["accepted", "accepted"]);
+    seal();
+    lane.close();
+    open();
+    seal();
+    for (const sequence of [0n, 1n]) {
+      const wanted = { device: channel.device.name, incarnation, sequence };
+      expect(verdict(receiptOf(wanted))).toMatchObject({
+        ok: true,
+        value: { claims: { kind: "evidence" }, statement: { subject: "attestation" } },
+      });
+      const row = present(lane.find(wanted), "row of the evidence");
+      expect(row.kind).toBe("evidence");
+      expect(lane.body(row)?.bytes).toEqual(sequence === 0n ? evidenceLog : undefined);
+    }
   });
 
   it("shows the neighbours in the list of revoked keys that its head names", () => {

@@ -23,7 +23,7 @@ export type StatementRow = LanePlace & { readonly device: Identifier } & (
         readonly kind: DeviceClaims["kind"];
         readonly identity: Digest;
         readonly position: Position;
-        /** In the body store; bundles have one. */
+        /** In the body store; bundles have one, and evidence that came with its log. */
         readonly bodyKey: number | undefined;
       }
     | {
@@ -36,7 +36,8 @@ export type StatementRow = LanePlace & { readonly device: Identifier } & (
       }
   );
 
-const kinds = ["bundle", "gap", "start", "heartbeat", "rejection"] as const;
+/** By their number in the database; never reordered. */
+const kinds = ["bundle", "gap", "start", "heartbeat", "rejection", "evidence"] as const;
 const rejectionKind = kinds.indexOf("rejection");
 
 /** Integers come as bigint, since sequences have 63 bits. */

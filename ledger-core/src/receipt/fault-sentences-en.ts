@@ -8,6 +8,13 @@ export const sentencesEn: FaultSentences = {
   CBOR_TOO_DEEP: "The data is nested deeper than its limit.",
   CBOR_MALFORMED: "The data is not well-formed CBOR, or is cut off.",
   CBOR_NOT_DETERMINISTIC: "The data is not in its one deterministic form.",
+  EVIDENCE_TYPE_UNKNOWN:
+    "What stands in a statement of evidence is no evidence of a form that this program knows.",
+  EVIDENCE_VERSION_UNKNOWN:
+    "The evidence is of a newer version than this program knows: take a newer one.",
+  EVIDENCE_OTHER_STREAM: "The evidence does not stand in the stream that is for evidence.",
+  EVIDENCE_OTHER_DEVICE: "The evidence is of another device than the one that stated it.",
+  EVIDENCE_OTHER_BOOT: "The evidence is of another boot than the statement that carries it.",
   FIELD_MISSING: "A field is missing.",
   FIELD_BAD: "A field has a value that it cannot have.",
   FIELD_UNKNOWN: "There is a field that this version does not know.",

@@ -50,7 +50,12 @@ export type Phrases = {
 const en: Phrases = {
   valid: (what) => `VALID: ${what}`,
   provisional: (what) => `PROVISIONAL, signed by the gateway alone: ${what}`,
-  kinds: { gap: "a gap statement", start: "a start statement", heartbeat: "a heartbeat" },
+  kinds: {
+    gap: "a gap statement",
+    start: "a start statement",
+    heartbeat: "a heartbeat",
+    evidence: "evidence of the device's own state, which is not appraised here",
+  },
   bundle: (count) => `a bundle of ${count} readings, none of them disclosed`,
   oneReading: (index, count) => `reading ${index + 1} of a bundle of ${count}`,
   rejection: (device, code) => `the refusal of a statement of ${device} (${code})`,
@@ -134,7 +139,12 @@ const gapReasonsZh: Readonly<Record<GapReason, string>> = {
 const zh: Phrases = {
   valid: (what) => `有效：${what}`,
   provisional: (what) => `临时回执，仅由网关签名：${what}`,
-  kinds: { gap: "缺口声明", start: "启动声明", heartbeat: "心跳声明" },
+  kinds: {
+    gap: "缺口声明",
+    start: "启动声明",
+    heartbeat: "心跳声明",
+    evidence: "设备自身状态的证据，此处未作评估",
+  },
   bundle: (count) => `含 ${count} 条读数的批次，未披露其中任何一条`,
   oneReading: (index, count) => `${count} 条读数的批次中的第 ${index + 1} 条`,
   rejection: (device, code) => `对 ${device} 某条声明的拒收（${code}）`,

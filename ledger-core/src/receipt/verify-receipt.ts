@@ -19,6 +19,8 @@ import { treeHasher } from "../log/leaf-hash.ts";
 import { identityOf } from "../wire/cose.ts";
 import type { DeviceClaims } from "../wire/device-claims.ts";
 import { parseDeviceClaims } from "../wire/device-claims.ts";
+import type { EvidenceStatementFault } from "../wire/evidence-statement.ts";
+import { openEvidence } from "../wire/evidence-statement.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
 import type { RejectionClaims } from "../wire/gateway-claims.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
@@ -78,7 +80,10 @@ export type ReceiptFault =
   | DisclosureFault
   | RevocationFault
   | { readonly code: "RECEIPT_NOT_FINAL" }
-  | { readonly code: "RECEIPT_STATEMENT_MALFORMED"; readonly cause: StatementFault | FieldFault }
+  | {
+      readonly code: "RECEIPT_STATEMENT_MALFORMED";
+      readonly cause: StatementFault | FieldFault | EvidenceStatementFault;
+    }
   | { readonly code: "RECEIPT_STATEMENT_TYPE_WRONG" }
   | { readonly code: "RECEIPT_OTHER_CHANNEL" }
   | { readonly code: "RECEIPT_OTHER_LANE" }
@@ -175,6 +180,12 @@ function parseClaims({
     case "heartbeat": {
       const parsed = parseDeviceClaims(header.type, claims);
       return parsed.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
+    }
+    case "evidence": {
+      const parsed = parseDeviceClaims(header.type, claims);
+      if (!parsed.ok) return err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
+      const opened = openEvidence(header, parsed.value);
+      return opened.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: opened.fault });
     }
     case "rejection": {
       const parsed = parseGatewayClaims(header.type, claims);

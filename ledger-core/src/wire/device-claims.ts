@@ -1,4 +1,4 @@
-/** What a device states: bundles of readings, gaps, starts and heartbeats (WIRE.md §6). */
+/** What a device states: bundles of readings, gaps, starts, heartbeats and evidence (WIRE.md §6). */
 
 import type { Digest } from "../base/bytes.ts";
 import type { CborValue } from "../base/cbor.ts";
@@ -7,7 +7,7 @@ import type { MonotonicMillis, UnixMillis } from "../base/time.ts";
 import { monotonicMillis } from "../base/time.ts";
 import type { FieldFault } from "./field-reader.ts";
 import { FieldReader } from "./field-reader.ts";
-import { rangesPerGapMax, readingsPerBundleMax } from "./limits.ts";
+import { evidenceBytesMax, rangesPerGapMax, readingsPerBundleMax } from "./limits.ts";
 import type { ClockQuality } from "./reading.ts";
 import { clockQualities } from "./reading.ts";
 
@@ -17,7 +17,7 @@ export type SequenceRange = { readonly first: bigint; readonly count: number };
 /** A tree head of the channel's log. */
 export type TreeHead = { readonly size: bigint; readonly root: Digest };
 
-/** What all four kinds say. `range` is what this statement itself consumes. */
+/** What all kinds say. `range` is what this statement itself consumes. */
 export type StreamPosition = {
   /** 16 random bytes, new with every run of the agent (agent/DESIGN.md 1). */
   readonly incarnation: Uint8Array;
@@ -82,7 +82,20 @@ export type HeartbeatClaims = {
   readonly backlog: bigint;
 };
 
-export type DeviceClaims = BundleClaims | GapClaims | StartClaims | HeartbeatClaims;
+/** The state of the device itself, in the stream `attestation` (WIRE.md §19.4). */
+export type EvidenceStatementClaims = {
+  readonly kind: "evidence";
+  readonly position: StreamPosition;
+  /** 1 to `evidenceBytesMax` bytes of WIRE.md §19.1, opened by `openEvidence` alone. */
+  readonly evidence: Uint8Array;
+};
+
+export type DeviceClaims =
+  | BundleClaims
+  | GapClaims
+  | StartClaims
+  | HeartbeatClaims
+  | EvidenceStatementClaims;
 
 export function encodeDeviceClaims(claims: DeviceClaims): CborValue {
   const fields = encodePosition(claims.position);
@@ -111,10 +124,16 @@ export function encodeDeviceClaims(claims: DeviceClaims): CborValue {
         .set(11, claims.monotonic)
         .set(12, clockQualities.indexOf(claims.clock))
         .set(13, claims.backlog);
+    case "evidence":
+      return fields.set(10, claims.evidence);
   }
 }
 
 /** Faults: FIELD_* with the field's path. */
+export function parseDeviceClaims<K extends DeviceClaims["kind"]>(
+  kind: K,
+  value: CborValue,
+): Result<Extract<DeviceClaims, { kind: K }>, FieldFault>;
 export function parseDeviceClaims(
   kind: DeviceClaims["kind"],
   value: CborValue,
@@ -160,6 +179,11 @@ export function parseDeviceClaims(
         clock: clockQualities[fields.uint(12, clockQualities.length - 1)] ?? "unsynchronised",
         backlog: fields.counter(13),
       });
+    case "evidence": {
+      const evidence = fields.bytes(10, evidenceBytesMax);
+      if (evidence.length === 0) fields.refuse(10);
+      return fields.finish({ kind, position, evidence });
+    }
   }
 }
 

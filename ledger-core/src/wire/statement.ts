@@ -36,6 +36,7 @@ export const statementTypes = {
   anchor: "application/vnd.tamga.anchor.v1+cbor",
   approval: "application/vnd.tamga.approval.v1+cbor",
   "channel-recovery": "application/vnd.tamga.channel-recovery.v1+cbor",
+  evidence: "application/vnd.tamga.evidence.v1+cbor",
 } as const;
 export type StatementType = keyof typeof statementTypes;
 
@@ -189,6 +190,7 @@ const typesByName: ReadonlyMap<string, StatementType> = new Map(
       "anchor",
       "approval",
       "channel-recovery",
+      "evidence",
     ] as const
   ).map((type) => [statementTypes[type], type]),
 );

@@ -5,7 +5,7 @@ import type { WireFrame } from "./wire-log.ts";
 /** Sequences from … to − 1 of one incarnation. */
 export type Span = { readonly from: number; readonly to: number };
 
-export type StatementKind = "bundle" | "gap" | "start" | "heartbeat" | "rejection";
+export type StatementKind = "bundle" | "gap" | "start" | "heartbeat" | "evidence" | "rejection";
 
 /** One leaf of one incarnation of the lane, read from its exact bytes. */
 export type LaneStatement = Span & {

@@ -171,7 +171,8 @@ function readLeaf(bytes: Uint8Array, bodies: Bodies | undefined): ReadLeaf | und
     case "bundle":
     case "gap":
     case "start":
-    case "heartbeat": {
+    case "heartbeat":
+    case "evidence": {
       const claims = unwrap(parseDeviceClaims(type, statement.claims));
       const body =
         claims.kind === "bundle" && bodies !== undefined
