@@ -4,6 +4,7 @@ import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import type { HealthCheck } from "@tamga/ledger-core/daemon/metrics-server";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
+import type { EvidenceStatus } from "./evidence-source.ts";
 import type { OutboxStatus } from "./outbox/sqlite-outbox.ts";
 import type { Signer } from "./signer/signer.ts";
 import type { StreamStatus } from "./stream-source.ts";
@@ -31,6 +32,8 @@ export type AgentStatus = {
     readonly drainSeconds: number | null;
   };
   readonly uplink: UplinkStatus;
+  /** Null where the configuration asks for no evidence. */
+  readonly attestation: EvidenceStatus | null;
   /** What a person should know; sentences. */
   readonly warnings: readonly string[];
 };
@@ -60,7 +63,8 @@ export function healthChecks(status: () => AgentStatus): readonly HealthCheck[] 
 
 /** Sentences for people, the gravest first. */
 export function warningsOf(status: Omit<AgentStatus, "warnings">): readonly string[] {
-  const { uplink, outbox, key, streams, clock } = status;
+  const { uplink, outbox, key, streams, clock, attestation } = status;
+  const unattested = attestation?.trouble;
   const emulated = streams.filter((stream) => stream.emulated).map(({ name }) => name);
   const trouble = outboxTrouble(outbox);
   return [
@@ -71,6 +75,9 @@ export function warningsOf(status: Omit<AgentStatus, "warnings">): readonly stri
     ...(uplink.certificates.state === "expired" ? ["The device's certificates have expired."] : []),
     ...(key.kind === "file" ? ["The signing key is a file, not a hardware key."] : []),
     ...(emulated.length === 0 ? [] : [`Emulated sources: ${emulated.join(", ")}.`]),
+    ...(unattested === undefined
+      ? []
+      : [`The device gives no evidence of itself [${unattested}].`]),
     ...(clock === "unsynchronised" ? ["The clock is not synchronised."] : []),
     ...(uplink.datesChecked ? [] : ["The gateway's certificate was checked but for its dates."]),
   ];

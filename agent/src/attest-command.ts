@@ -16,11 +16,13 @@ import type { ConfigOptions } from "./config-path.ts";
 import { configPath } from "./config-path.ts";
 import { deviceFile } from "./identity/device-files.ts";
 import { readDeviceRecord } from "./identity/device-identity.ts";
+import { attestMsMax } from "./limits-daemon.ts";
 import { checkpointOf, streamHeadsOf } from "./outbox/outbox-heads.ts";
 import { outboxMigrations } from "./outbox/outbox-schema.ts";
 import { requireKeyUri } from "./signer/open-signer.ts";
 import { transportOf } from "./signer/tpm-signer.ts";
 import { bootPcrs, quoteEvidence } from "./tpm/quote-evidence.ts";
+import { kernelLog } from "./tpm/tpm-evidence.ts";
 import { agentVersion } from "./version.ts";
 
 type AttestOptions = ConfigOptions & {
@@ -29,11 +31,6 @@ type AttestOptions = ConfigOptions & {
   readonly pcrs?: string;
   readonly log?: string | false;
 };
-
-/** Where Linux shows the log of the TPM that firmware measured into. */
-const kernelLog = "/sys/kernel/security/tpm0/binary_bios_measurements";
-/** A TPM takes some seconds for its first primary key. */
-const attestMsMax = 60_000;
 
 export function addAttestCommand(program: Command): void {
   program

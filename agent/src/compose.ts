@@ -21,6 +21,8 @@ import { openRestKey } from "./at-rest/rest-key.ts";
 import { cachedClockQuality } from "./cached-clock-quality.ts";
 import type { AgentConfig } from "./config.ts";
 import { gatewaysOf, requireSame } from "./device-config.ts";
+import type { EvidenceSourceOptions } from "./evidence-source.ts";
+import { EvidenceSource } from "./evidence-source.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
 import { DeviceIdentity, readDeviceRecord } from "./identity/device-identity.ts";
@@ -34,6 +36,7 @@ import { processModules } from "./signer/pkcs11-module.ts";
 import { renderStatusPage } from "./status-page.ts";
 import { StatusReporter } from "./status-reporter.ts";
 import { StreamSource } from "./stream-source.ts";
+import { tpmEvidence } from "./tpm/tpm-evidence.ts";
 import { Downlink } from "./uplink/downlink.ts";
 import { GatewayChains } from "./uplink/gateway-chains.ts";
 import { KeptEpochs } from "./uplink/kept-epochs.ts";
@@ -69,6 +72,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   opened.defer(() => lock.release());
   // Before the key is looked for: who is not enrolled should be told that.
   requireSame(config, readDeviceRecord(dataDir));
+  const maker = evidenceMaker(config, clock);
   const signerLogger = logger.child({ component: "signer" });
   const { key: uri, profile } = config;
   const signer = await openSigner({ uri, profile, create: false, logger: signerLogger, clock });
@@ -158,9 +162,19 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
         logger: logger.child({ component: "stream", stream: stream.name }),
       }),
   );
+  const evidence = evidenceSources(config, maker, {
+    outbox,
+    device: identity.address.device,
+    isEmulated: signer.keyKind !== "tpm",
+    bootId: bootId(),
+    agentVersion,
+    randomBytes: freshBytes,
+    clock,
+    logger: logger.child({ component: "attestation" }),
+  });
   const heartbeats = new Heartbeats({
     outbox,
-    runs: () => streams.flatMap(({ outboxRun }) => outboxRun ?? []),
+    runs: () => [...streams, ...evidence].flatMap(({ outboxRun }) => outboxRun ?? []),
     everyMs: config.heartbeat_every,
     clock,
     clockQuality,
@@ -174,6 +188,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     outbox,
     uplink,
     streams,
+    evidence: evidence[0],
   });
   const status = () => reporter.status();
   const notify = new SdNotify(around.notify, logger.child({ component: "systemd" }));
@@ -193,11 +208,29 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
       close: async () => undefined,
     },
     ...streams,
+    ...evidence,
     heartbeats,
     http,
     ...watchdogServices(around.notify, { systemd: notify, clock }),
   ];
   return { services, notify, status };
+}
+
+/** Throws KEY_NOT_IN_TPM where evidence is asked of a device that cannot give any. */
+function evidenceMaker({ attestation, key }: AgentConfig, clock: Clock) {
+  if (attestation === undefined) return undefined;
+  const { pcrs, event_log: log } = attestation;
+  return tpmEvidence(requireKeyUri(key), { pcrs, log, clock });
+}
+
+/** One where the configuration asks for it, else none. */
+function evidenceSources(
+  { attestation }: AgentConfig,
+  maker: EvidenceSourceOptions["maker"] | undefined,
+  part: Omit<EvidenceSourceOptions, "maker" | "everyMs">,
+): readonly EvidenceSource[] {
+  if (attestation === undefined || maker === undefined) return [];
+  return [new EvidenceSource({ ...part, maker, everyMs: attestation.every })];
 }
 
 async function openRows(

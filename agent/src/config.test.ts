@@ -52,6 +52,16 @@ describe("agent.example.toml", () => {
   });
 });
 
+test("evidence is stated only where it is asked for, and its stream is no other's", () => {
+  expect(load(minimal).attestation).toBeUndefined();
+  const asked = load(`${minimal}[attestation]\npcrs = [7, 0, 7]\n`).attestation;
+  expect(asked).toEqual({ every: 21_600_000, pcrs: [0, 7] });
+  expect(refusal(`${minimal}[attestation]\npcrs = [24]\n`)).toContain("attestation.pcrs");
+  const stream = 'link = "tcp://127.0.0.1:9"\nprotocol = "dsmr-p1"\n';
+  const taken = refusal(`${minimal}[[stream]]\nname = "attestation"\n${stream}`);
+  expect(taken).toContain("the device's own stream");
+});
+
 test("two names are enough: data and key stand beside the file", () => {
   const config = load(minimal);
   expect(config.key).toBe(`file:${config.data_dir}/signing.key`);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { byteSize, duration, filePath, loadConfig } from "@tamga/ledger-core/daemon/config-file";
 import { logLevels } from "@tamga/ledger-core/daemon/logger";
 import { clockSources } from "@tamga/ledger-core/daemon/system-clock";
+import { attestationStream } from "@tamga/ledger-core/wire/evidence-statement";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { readingsPerBundleMax } from "@tamga/ledger-core/wire/limits";
 import { z } from "zod";
@@ -13,6 +14,7 @@ import { streamsMax } from "./limits-daemon.ts";
 import { explainLinkUriFault, parseLinkUri } from "./link/link-uri.ts";
 import { whenFullPolicies } from "./outbox/outbox.ts";
 import { keyUriSentence, parseKeyUri } from "./signer/key-uri.ts";
+import { bootPcrs } from "./tpm/quote-evidence.ts";
 import { gatewaysMax } from "./uplink/limits.ts";
 import { parseUplinkUri } from "./uplink/uplink-uri.ts";
 
@@ -85,7 +87,23 @@ export function agentConfigSchema(directory: string) {
         .default([])
         .refine((streams) => new Set(streams.map(({ name }) => name)).size === streams.length, {
           error: "two streams have one name",
+        })
+        .refine((streams) => streams.every(({ name }) => name !== attestationStream), {
+          error: `"${attestationStream}" is the name of the device's own stream: take another`,
         }),
+      /** Without it the device states no evidence of itself. */
+      attestation: z
+        .strictObject({
+          every: duration({ min: "1m", max: "30d" }).default(21_600_000),
+          pcrs: z
+            .array(z.int().min(0).max(23))
+            .min(1)
+            .max(24)
+            .default([...bootPcrs])
+            .transform((pcrs) => [...new Set(pcrs)].toSorted((a, b) => a - b)),
+          event_log: filePath(directory).optional(),
+        })
+        .optional(),
       bundle: z
         .strictObject({
           max_count: z.int().min(1).max(readingsPerBundleMax).default(512),

@@ -6,6 +6,10 @@ export const streamsMax = 256;
 export const closesAheadMax = 64;
 /** Milliseconds of a stop that open bundles get for their signatures; then the journal keeps them. */
 export const lastSignaturesMsMax = 4_000;
+/** Milliseconds that evidence may take in the making: a TPM takes some seconds for its first primary key. */
+export const attestMsMax = 60_000;
+/** Milliseconds after which evidence that failed is tried again, where it is not asked for earlier. */
+export const evidenceRetryMs = 60_000;
 /** Milliseconds for which the judgement of the clock is not asked for again. */
 export const clockQualityMs = 1_000;
 /** Bytes of an answer over HTTP, at enrolment and for `status`. */

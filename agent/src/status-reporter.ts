@@ -6,6 +6,7 @@ import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
 import type { AgentStatus } from "./agent-status.ts";
 import { warningsOf } from "./agent-status.ts";
 import type { AgentConfig } from "./config.ts";
+import type { EvidenceSource } from "./evidence-source.ts";
 import type { SqliteOutbox } from "./outbox/sqlite-outbox.ts";
 import type { Signer } from "./signer/signer.ts";
 import type { StreamSource } from "./stream-source.ts";
@@ -20,6 +21,7 @@ export type StatusReporterOptions = {
   readonly outbox: Pick<SqliteOutbox, "status">;
   readonly uplink: Pick<MqttUplink, "status">;
   readonly streams: readonly Pick<StreamSource, "status">[];
+  readonly evidence?: Pick<EvidenceSource, "status"> | undefined;
 };
 
 export class StatusReporter {
@@ -56,6 +58,7 @@ export class StatusReporter {
         drainSeconds: pending === 0 ? 0 : rate > 0 ? Math.ceil(pending / rate) : null,
       },
       uplink: uplinkStatus,
+      attestation: this.#options.evidence?.status() ?? null,
     };
     return { ...status, warnings: warningsOf(status) };
   }

@@ -8,11 +8,22 @@ import { bodyEncodings } from "@tamga/ledger-core/wire/uplink-message";
 const compress = promisify(brotliCompress);
 
 /** @returns the shorter of Brotli (quality 5) and the body as it is; `length` is before compression. */
-export async function encodeStoredBody(body: {
+export function encodeStoredBody(body: {
   readonly seed: Uint8Array;
   readonly readings: readonly Uint8Array[];
-}): Promise<{ readonly encoding: number; readonly length: number; readonly bytes: Uint8Array }> {
-  const plain = encodeBody(body);
+}): Promise<StoredBody> {
+  return packStored(encodeBody(body));
+}
+
+/** As it stands in the outbox and travels. */
+export type StoredBody = {
+  readonly encoding: number;
+  readonly length: number;
+  readonly bytes: Uint8Array;
+};
+
+/** The same for bytes that are no readings: a boot event log, at most 1 MiB. */
+export async function packStored(plain: Uint8Array): Promise<StoredBody> {
   const brotli = await compress(plain, {
     params: {
       [constants.BROTLI_PARAM_QUALITY]: 5,

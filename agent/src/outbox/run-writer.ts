@@ -6,6 +6,7 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { MonotonicMillis, UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { StreamHead } from "@tamga/ledger-core/wire/attestation-evidence";
 import type { DeviceClaims, GapReason, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { gapReasons } from "@tamga/ledger-core/wire/device-claims";
 import { rangesPerGapMax } from "@tamga/ledger-core/wire/limits";
@@ -14,7 +15,7 @@ import { seedLength } from "@tamga/ledger-core/wire/salted-leaf";
 import { bundleRoot } from "../bundle/bundle-root.ts";
 import { outboxRetryMsMax, outboxRetryMsMin, signedAheadMax } from "../limits.ts";
 import { backoffMs } from "./backoff.ts";
-import { encodeStoredBody } from "./body-encoder.ts";
+import { encodeStoredBody, packStored } from "./body-encoder.ts";
 import type { CommitQueue } from "./commit-queue.ts";
 import { toRange } from "./outbox.ts";
 import type { Times } from "./outbox-ranges.ts";
@@ -54,7 +55,13 @@ export type Order =
       readonly monotonic: MonotonicMillis;
       readonly clock: ClockQuality;
     }
-  | { readonly kind: "gap"; readonly reason: GapReason };
+  | { readonly kind: "gap"; readonly reason: GapReason }
+  | {
+      readonly kind: "evidence";
+      readonly evidence: Uint8Array;
+      /** The boot event log that the evidence names. */
+      readonly log: Uint8Array | undefined;
+    };
 
 type PlacedOrder = { readonly order: Order; readonly sequence: number };
 type Waiter = {
@@ -94,6 +101,14 @@ export class RunWriter {
   /** The end of what a gateway may have been sent. */
   get savedTo(): number {
     return this.#savedTo;
+  }
+
+  /** Where the run stands on disk; undefined while something signed waits for its commit. */
+  get head(): StreamHead | undefined {
+    if (this.#unsaved > 0) return undefined;
+    const { stream, incarnation, last } = this.row;
+    const head = { stream, incarnation, next: BigInt(this.#signedTo) };
+    return last === undefined ? head : { ...head, last };
   }
 
   /** Takes `count` sequences; the caller puts the readings into the queue in the same turn. */
@@ -210,6 +225,14 @@ export class RunWriter {
             backlog: BigInt(store.account.counts[0] + store.account.counts[1]),
           }),
         };
+      case "evidence": {
+        const { evidence, log } = order;
+        return {
+          ...draft,
+          claims: (position) => ({ kind: "evidence", position, evidence }),
+          ...(log === undefined ? {} : { body: packStored(log) }),
+        };
+      }
       case "gap": {
         // A gap statement before this one may be signed and still hold its ranges in the table.
         await this.#saveAll();

@@ -6,6 +6,7 @@ import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import type { Database } from "@tamga/ledger-core/daemon/sqlite";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { StreamHead } from "@tamga/ledger-core/wire/attestation-evidence";
 import type { SequenceRange, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { gapReasons } from "@tamga/ledger-core/wire/device-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -18,7 +19,7 @@ import { liveWindowMax, outboxQuotaMin, outboxRunsMax } from "../limits.ts";
 import type { Signer } from "../signer/signer.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import type { OutboxConfig } from "./outbox.ts";
-import { toRange } from "./outbox.ts";
+import { bodyCost, statementCost, toRange } from "./outbox.ts";
 import type { RunRow } from "./outbox-store.ts";
 import { OutboxStore } from "./outbox-store.ts";
 import type { RowSealing } from "./row-sealing.ts";
@@ -189,6 +190,29 @@ export class SqliteOutbox {
           })
         : Promise.resolve();
     await Promise.all([gaps, beat]);
+  }
+
+  /** Where the runs of this process stand on disk; one that waits for a full disk is left out. */
+  heads(): readonly StreamHead[] {
+    this.#queue.flush();
+    return [...this.#open].flatMap((id) => this.#writers.get(id)?.head ?? []);
+  }
+
+  /**
+   * States evidence with the boot event log that it names; resolves when that is on disk.
+   *
+   * @returns false where it was left out, since it would need what is kept for gaps.
+   */
+  async evidence(
+    run: OutboxRun,
+    part: { readonly evidence: Uint8Array; readonly log: Uint8Array | undefined },
+  ): Promise<boolean> {
+    const writer = this.#writerOf(run);
+    const { used } = this.#store.account;
+    const need = bodyCost(part.log?.length ?? 0) + statementCost(part.evidence.length + 1_024);
+    if (this.#queue.diskFull || used + need > this.#store.limit("reading")) return false;
+    await writer.order({ kind: "evidence", ...part });
+    return true;
   }
 
   /** States all that was lost, in every incarnation; also on connect, and by itself at 256 ranges. */
