@@ -17,9 +17,12 @@ import { channelOfDevice } from "./channels.ts";
 import type { Base, StoppedChannel } from "./compose-base.ts";
 import type { ChannelLine } from "./compose-channel.ts";
 import { reportRunning } from "./consortium/ledger-report.ts";
+import { DeviceAttestations } from "./device-attestation.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
 import { evidenceOf } from "./lane/surviving-head.ts";
 import type { ChannelReading } from "./metrics.ts";
+import { readReferenceFile } from "./reference-file.ts";
+import type { DeviceRegistry } from "./registry/device-registry.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
 
 /** As they are at each request: a channel may stop while the others run. */
@@ -36,7 +39,23 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
   const running = () => [...lines.values()];
   const sum = (read: (line: ChannelLine) => number) =>
     running().reduce((total, line) => total + read(line), 0);
+  const lineOf = (device: Identifier) => lines.get(channelOfDevice(config, device).channel);
+  const attestations =
+    config.attestation === undefined
+      ? undefined
+      : new DeviceAttestations({
+          references: readReferenceFile(config.attestation.reference),
+          registry,
+          laneOf: (device) => lineOf(device)?.stores.lane,
+        });
+  const attestationOf = (device: Identifier) =>
+    attestations?.of(device, Math.floor(clock.now() / 1_000)) ?? null;
   metrics.watch({
+    attestations: () =>
+      attestations === undefined
+        ? undefined
+        : approvedDevices(registry).flatMap((device) => attestationOf(device) ?? []),
+    now: () => clock.now(),
     connections: () => sum(({ broker }) => broker.connections),
     bytesInFlight: () => sum(({ broker }) => broker.bytesInFlight),
     verifyPending: () => pool.pending,
@@ -46,7 +65,6 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
     ],
   });
   const statusOf = new Map([...lines].map(([name, line]) => [name, statusSources(base, line)]));
-  const lineOf = (device: Identifier) => lines.get(channelOfDevice(config, device).channel);
   return createHttpServer({
     host: config.http.host,
     port: config.http.port,
@@ -65,6 +83,7 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
             registry,
             metrics,
             isOnline: (device) => lineOf(device)?.broker.isOnline(device) ?? false,
+            attestationOf,
             clock,
           }),
         registry,
@@ -160,4 +179,10 @@ function statusSources(base: Base, line: ChannelLine): ChannelStatusSources {
         now,
       }),
   };
+}
+
+/** Each once, however many keys it has. */
+function approvedDevices(registry: DeviceRegistry): readonly Identifier[] {
+  const approved = registry.list().filter(({ state }) => state === "approved");
+  return [...new Set(approved.map(({ device }) => device))];
 }

@@ -132,6 +132,8 @@ export function gatewaySchema(directory: string) {
         tpm_roots: z.array(filePath(directory)).max(64).default([]),
       })
       .prefault({}),
+    /** Without it the state of devices is not judged. */
+    attestation: z.strictObject({ reference: filePath(directory) }).optional(),
     bodies: z.strictObject({ copies: z.literal(1).default(1) }).prefault({}),
   });
 }

@@ -76,3 +76,7 @@ export const devicePatternsMax = 64;
 export const tpmRootFileBytesMax = 1_048_576;
 /** Values, digests or versions in one list of a file of reference values. */
 export const referenceListMax = 4_096;
+/** Newest evidence of a device in which the newest quote is looked for. */
+export const evidenceLookedAtMax = 8;
+/** Devices whose last appraisal is remembered; of others it is made at each look. */
+export const attestedDevicesMax = 16_384;

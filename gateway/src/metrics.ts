@@ -1,6 +1,8 @@
 /** Prometheus metrics of the gateway: base units, closed sets of labels. */
 
 import { Counter, Gauge, Registry } from "prom-client";
+import type { DeviceAttestation } from "./device-attestation.ts";
+import { attestationStates } from "./device-attestation.ts";
 import type { AdmittedBatch } from "./ingest/admission-queue.ts";
 import { refusalsCountedMax } from "./limits.ts";
 
@@ -11,6 +13,10 @@ export type MetricSources = {
   readonly connections: () => number;
   readonly bytesInFlight: () => number;
   readonly verifyPending: () => number;
+  /** Of the devices that may speak; undefined where nothing is judged. */
+  readonly attestations: () => readonly DeviceAttestation[] | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   /** All that are configured, whether they run or not. */
   readonly channels: () => readonly ChannelReading[];
 };
@@ -82,6 +88,7 @@ export function createMetrics() {
         "Statements that wait for a verify thread.",
         sources.verifyPending,
       );
+      watchAttestations(registry, sources);
       const byChannel = (
         name: string,
         help: string,
@@ -118,6 +125,34 @@ export function createMetrics() {
       );
     },
   };
+}
+
+function watchAttestations(registry: Registry, sources: MetricSources): void {
+  new Gauge({
+    name: "tamga_gateway_attestation_devices",
+    help: "Devices by the state that their newest evidence shows.",
+    labelNames: ["state"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      const all = sources.attestations();
+      if (all === undefined) return;
+      for (const state of attestationStates)
+        this.set({ state }, all.filter((one) => one.state === state).length);
+    },
+  });
+  new Gauge({
+    name: "tamga_gateway_attestation_oldest_age_seconds",
+    help: "Age of the newest evidence of the device that has waited longest; 0 without evidence.",
+    registers: [registry],
+    collect() {
+      const times = (sources.attestations() ?? []).flatMap(({ statedAt }) =>
+        statedAt === null ? [] : [Date.parse(statedAt)],
+      );
+      const oldest = Math.min(sources.now(), ...times);
+      this.set((sources.now() - oldest) / 1_000);
+    },
+  });
 }
 
 /** Counts what became of a channel's committed batch. */

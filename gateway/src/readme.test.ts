@@ -14,6 +14,8 @@ test("metrics: every one and no other", async () => {
   metrics.watch({
     connections: () => 0,
     bytesInFlight: () => 0,
+    attestations: () => undefined,
+    now: () => 0,
     verifyPending: () => 0,
     channels: () => [],
   });

@@ -66,6 +66,17 @@ tpm_roots = ["${root}"]
     await swtpm.remove();
   });
 
+  const attestationNow = async () =>
+    (await site.status()).devices.find(({ device }) => device === "box-1")?.["attestation"];
+
+  /** The port is a new one after a start. */
+  async function restart(): Promise<void> {
+    const before = `:${site.mqttPort}"`;
+    await site.restart();
+    const config = readFileSync(file("agent.toml"), "utf8");
+    writeFileSync(file("agent.toml"), config.replace(before, `:${site.mqttPort}"`));
+  }
+
   /** Runs the agent until its evidence has a final receipt that it verified itself. */
   async function stateOnce(): Promise<Stated> {
     const child = spawn(process.execPath, [agentProgram, "run", "--data", box, "--events"], {
@@ -105,6 +116,19 @@ tpm_roots = ["${root}"]
       status: { platform: "affirming" },
     });
     expect(first.evidence.nonce).toBeUndefined();
+    expect(await attestationNow()).toBeNull();
+    // The operator asks for judgement: what is in the lane already is judged, and again after each start.
+    appendFileSync(
+      join(site.dir, "gateway.toml"),
+      `[attestation]\nreference = "${file("values.toml")}"\n`,
+    );
+    await restart();
+    const statedAt = new Date(first.evidence.issuedAt * 1_000).toISOString();
+    expect(await attestationNow()).toEqual({ state: "affirming", code: null, statedAt });
+    const gauge = (state: string) => `tamga_gateway_attestation_devices{state="${state}"}`;
+    const good = await site.metrics();
+    expect([good.get(gauge("affirming")), good.get(gauge("contraindicated"))]).toEqual([1, 0]);
+    expect(good.get("tamga_gateway_attestation_oldest_age_seconds")).toBeGreaterThan(0);
 
     await swtpm.tool("tpm2_pcrextend", `16:sha256=${"05".repeat(32)}`);
     const second = await evidenceOf(await stateOnce());
@@ -112,6 +136,9 @@ tpm_roots = ["${root}"]
     await expect(appraise("second")).rejects.toMatchObject({
       stdout: expect.stringContaining('[{"code":"PCR_NOT_ALLOWED","pcr":16}]'),
     });
+    const contraindicated = { state: "contraindicated", code: "PCR_NOT_ALLOWED" };
+    expect(await attestationNow()).toMatchObject(contraindicated);
+    expect((await site.metrics()).get(gauge("contraindicated"))).toBe(1);
     // Bound to what the device knew: the second was made after a checkpoint that the first led to.
     const [before, after] = [first, second].map(({ evidence }) => evidence.checkpoint?.size ?? 0n);
     expect(after).toBeGreaterThan(before ?? 0n);

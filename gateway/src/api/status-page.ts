@@ -24,7 +24,7 @@ code { overflow-wrap: anywhere } .warn { color: #8a3b00; font-weight: 600 }
 ${softwareKeys ? '<p class="warn">At least one device signs with a software key in a file, not in hardware.</p>' : ""}
 <h2>Devices</h2>
 ${table(
-  ["device", "channel", "state", "key", "line", "certificate until"],
+  ["device", "channel", "state", "key", "line", "certificate until", "attestation"],
   devices.map((device) => [
     device.device,
     device.channel,
@@ -32,6 +32,9 @@ ${table(
     device.keyKind === "file" ? "file (software)" : device.keyKind,
     device.online ? "online" : "offline",
     device.certificateUntil ?? "",
+    device.attestation === null
+      ? "not judged"
+      : [device.attestation.state, device.attestation.code ?? ""].join(" ").trim(),
   ]),
 )}
 ${status.channels.map((channel) => channelSection(channel, isOnly)).join("")}<h2>Refused since the start</h2>

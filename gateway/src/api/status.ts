@@ -5,6 +5,7 @@ import type { Ledger, LedgerStatus } from "@tamga/ledger-core/ledger/ledger";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { StoppedChannel } from "../compose-base.ts";
 import type { LedgerReport } from "../consortium/ledger-report.ts";
+import type { DeviceAttestation } from "../device-attestation.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
@@ -52,6 +53,8 @@ export type GatewayStatus = Partial<ChannelStatus> & {
     readonly keyKind: string;
     readonly online: boolean;
     readonly certificateUntil: string | null;
+    /** Of its newest evidence; null where no reference values are configured. */
+    readonly attestation: DeviceAttestation | null;
   }[];
   readonly refusals: Readonly<Record<string, number>>;
 };
@@ -75,6 +78,7 @@ export type StatusSources = {
   readonly registry: DeviceRegistry;
   readonly metrics: GatewayMetrics;
   readonly isOnline: (device: Identifier) => boolean;
+  readonly attestationOf: (device: Identifier) => DeviceAttestation | null;
   readonly clock: Clock;
 };
 
@@ -99,6 +103,7 @@ export function readStatus(sources: StatusSources): GatewayStatus {
       online: sources.isOnline(device.device),
       certificateUntil:
         device.notAfter === undefined ? null : new Date(device.notAfter).toISOString(),
+      attestation: sources.attestationOf(device.device),
     })),
     refusals: Object.fromEntries(metrics.refusals),
   };

@@ -41,6 +41,12 @@ export const laneSchema = `
     WHERE incarnation IS NOT NULL;
 `;
 
+/** Finds the newest evidence of a device among millions of bundles; no other statement writes into it. */
+export const evidenceIndex = `CREATE INDEX statement_evidence ON statement (device) WHERE kind = 5;`;
+
+/** For `openDatabase`. Never edited once released: changes are appended. */
+export const laneMigrations: readonly string[] = [laneSchema, evidenceIndex];
+
 const leavesPerLane = 2 ** 40;
 
 /** One integer for a leaf of any incarnation, in order of both. */

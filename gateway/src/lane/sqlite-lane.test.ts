@@ -35,7 +35,7 @@ import {
   refusal,
   signer,
 } from "./lane-fixture.ts";
-import { laneSchema } from "./lane-schema.ts";
+import { laneMigrations } from "./lane-schema.ts";
 import { restoredMarker, SqliteLane } from "./sqlite-lane.ts";
 
 const hasher = treeHasher((bytes) => nodeCrypto.sha256(bytes));
@@ -111,7 +111,7 @@ describe("a new lane", () => {
   });
 
   it("has nothing to look at before its daemon ran", () => {
-    openDatabase(path, { migrations: [laneSchema] }).close();
+    openDatabase(path, { migrations: laneMigrations }).close();
     const options = { path, clock, crypto: nodeCrypto, signer, identity: laneIdentity };
     expect(() => SqliteLane.view(options)).toThrow(expect.objectContaining({ code: "LANE_EMPTY" }));
   });

@@ -27,7 +27,7 @@ import { LaneLog } from "./lane-log.ts";
 import type { IncarnationHead } from "./lane-opening.ts";
 import { chooseOpening } from "./lane-opening.ts";
 import type { LaneRow } from "./lane-rows.ts";
-import { laneSchema } from "./lane-schema.ts";
+import { laneMigrations } from "./lane-schema.ts";
 import type { LaneIdentity, LaneSigner } from "./lane-statements.ts";
 import { signGatewayStatement, signLaneRoot } from "./lane-statements.ts";
 import type { LaneTables } from "./lane-tables.ts";
@@ -101,7 +101,7 @@ export class SqliteLane {
    * @throws OperationalError LANE_OTHER_OWNER, DATABASE_CORRUPT.
    */
   static open(options: SqliteLaneOptions): SqliteLane {
-    const db = openDatabase(options.path, { migrations: [laneSchema] });
+    const db = openDatabase(options.path, { migrations: laneMigrations });
     try {
       const tables = openTables(db, options.bodies);
       claimFile(db, options.identity);
@@ -122,7 +122,7 @@ export class SqliteLane {
    * @throws OperationalError LANE_EMPTY (no daemon ever ran), DATABASE_*.
    */
   static view(options: Omit<SqliteLaneOptions, "lastOrdered">): SqliteLane {
-    const db = openDatabase(options.path, { readonly: true, migrations: [laneSchema] });
+    const db = openDatabase(options.path, { readonly: true, migrations: laneMigrations });
     try {
       const tables = openTables(db, options.bodies);
       if (tables.lanes.all().length > 0)
@@ -314,6 +314,11 @@ export class SqliteLane {
     const stream = this.#stream(device, at.incarnation);
     const taken = stream === undefined ? [] : statements.taken(stream.id, at.range, page);
     return [...taken, ...statements.refused(row.id, at, page)].slice(0, page);
+  }
+
+  /** Evidence of a device in every incarnation of the lane in this file, the newest first. */
+  evidence(device: Identifier, limit: number): readonly StatementRow[] {
+    return this.#tables.statements.evidence(device, pageOf(limit));
   }
 
   /** Whose leaves are among from … to − 1 of the open incarnation. */

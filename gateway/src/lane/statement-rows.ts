@@ -74,6 +74,7 @@ export class StatementRows {
   readonly #ofDevice;
   readonly #taken;
   readonly #refused;
+  readonly #evidence;
   readonly #devices;
 
   constructor(db: Database) {
@@ -114,6 +115,10 @@ export class StatementRows {
     this.#refused = rows<[number, Uint8Array, bigint, bigint, bigint, number]>(
       `WHERE s.place IN (SELECT place FROM quarantine WHERE device = ? AND incarnation = ?
          AND first > ? AND first < ? AND first + count > ?) ORDER BY s.place LIMIT ?`,
+    );
+    this.#evidence = rows<[string, number]>(
+      `WHERE s.kind = ${kinds.indexOf("evidence")} AND s.device = (SELECT id FROM device WHERE name = ?)
+       ORDER BY s.place DESC LIMIT ?`,
     );
     this.#devices = db
       .prepare<[number, number], string>(
@@ -201,6 +206,11 @@ export class StatementRows {
   ): StatementRow[] {
     const { lowest, first, end } = boundsOf(at.range);
     return this.#refused.all(device, at.incarnation, lowest, end, first, limit).map(rowOf);
+  }
+
+  /** Evidence of a device, the newest leaf first. */
+  evidence(device: Identifier, limit: number): StatementRow[] {
+    return this.#evidence.all(device, limit).map(rowOf);
   }
 
   devices(from: LanePlace, to: LanePlace): Identifier[] {
