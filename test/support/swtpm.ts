@@ -3,7 +3,8 @@
 import type { ChildProcess } from "node:child_process";
 import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -57,7 +58,8 @@ export class Swtpm {
     ];
     const child = spawn("swtpm", args, { stdio: "ignore" });
     this.#process = child;
-    while (!existsSync(this.socket)) {
+    // The socket's file is there a moment before anybody listens behind it.
+    while (!(await listens(this.socket))) {
       if (child.exitCode !== null) throw new Error(`swtpm ended with ${child.exitCode}`);
       await pause(10);
     }
@@ -134,4 +136,15 @@ export class Swtpm {
     ];
     execFileSync("swtpm_setup", args, { stdio: "pipe" });
   }
+}
+
+function listens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
 }
