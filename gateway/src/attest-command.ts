@@ -30,7 +30,7 @@ import { channelOfDevice } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
 import { createLaneSigner } from "./lane/lane-signer.ts";
-import { readReferenceFile } from "./reference-file.ts";
+import { readReferenceFile, requirePcrs } from "./reference-file.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import { pathsOf } from "./site/site.ts";
 
@@ -84,6 +84,7 @@ export function addAttestCommand(
 function appraiseFile(config: GatewayConfig, file: string, options: AppraiseOptions): ExitCode {
   const bytes = readBounded(file, evidenceBytesMax);
   const references = readReferenceFile(options.reference);
+  requirePcrs(references);
   const { device, claim } = knownDevice(config, parsed(bytes, file));
   const log = logOf(file, options);
   const asked = askedOf(options);

@@ -1,6 +1,5 @@
 /** In which state each device was last seen, judged anew from what is in the lane: nothing of it is kept elsewhere. */
 
-import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { parseTpmAttest } from "@tamga/ledger-core/tpm/tpm-attest";
 import type { Evidence } from "@tamga/ledger-core/wire/attestation-evidence";
@@ -15,6 +14,7 @@ import { decodeBodyBounded } from "./lane/body-codec.ts";
 import type { SqliteLane } from "./lane/sqlite-lane.ts";
 import type { StatementRow } from "./lane/statement-rows.ts";
 import { attestedDevicesMax, evidenceLookedAtMax } from "./limits.ts";
+import { requirePcrs } from "./reference-file.ts";
 
 /**
  * `none`: enrolled without a TPM. `pending`: no evidence in the lane yet. `refused`: the newest cannot be believed.
@@ -63,12 +63,7 @@ export class DeviceAttestations {
 
   /** Throws REFERENCES_EMPTY: values that hold nothing to anything would affirm every boot. */
   constructor(options: DeviceAttestationOptions) {
-    const { pcrs, pcrDigests } = options.references;
-    if (pcrs.size === 0 && pcrDigests === undefined)
-      throw new OperationalError(
-        "REFERENCES_EMPTY",
-        "The file of attestation.reference names no PCRs: write it with tamga-gateway attest values.",
-      );
+    requirePcrs(options.references);
     this.#options = options;
   }
 

@@ -53,3 +53,12 @@ export function readReferenceFile(path: string): ReferenceValues {
     ageMax: Math.floor(file.max_age / 1_000),
   };
 }
+
+/** Throws REFERENCES_EMPTY: values that hold nothing to anything would affirm every boot. */
+export function requirePcrs({ pcrs, pcrDigests }: ReferenceValues): void {
+  if (pcrs.size > 0 || pcrDigests !== undefined) return;
+  throw new OperationalError(
+    "REFERENCES_EMPTY",
+    "The file of reference values names no PCRs: write it with tamga-gateway attest values.",
+  );
+}

@@ -104,6 +104,9 @@ describe.runIf(parts.every((part) => requirePart(part)))("evidence as a file", (
     });
     await expect(appraise("answer", ...asked, other ?? "")).rejects.toThrow("EVIDENCE_NONCE_WRONG");
     await expect(appraise("answer")).rejects.toThrow("EVIDENCE_NONCE_UNASKED");
+    writeFileSync(file("nothing.toml"), 'max_age = "1d"\n');
+    const toNothing = ["attest", "appraise", file("plain"), "--reference", file("nothing.toml")];
+    await expect(site.cli(...toNothing)).rejects.toThrow("REFERENCES_EMPTY");
     await expect(appraise("plain", ...asked, other ?? "")).rejects.toThrow(
       "EVIDENCE_NONCE_MISSING",
     );

@@ -13,12 +13,17 @@ type Row = {
   readonly last_identity: Uint8Array | null;
 };
 
-/** The newest incarnation of each stream, as far as it is on disk. */
+/**
+ * The newest incarnation of each stream, as far as it is in statements: `next` is where the next of them will begin,
+ * which readings that are only journaled do not move.
+ */
 export function streamHeadsOf(database: Database): readonly StreamHead[] {
   const rows = database
     .prepare<[], Row>(
-      `SELECT stream, incarnation, next, last_identity FROM run
-       WHERE id IN (SELECT max(id) FROM run GROUP BY stream) ORDER BY stream`,
+      `SELECT stream, incarnation, last_identity, max(
+         (SELECT coalesce(max(first + count), 0) FROM statement WHERE run = r.id),
+         (SELECT coalesce(max(first + count), 0) FROM settled WHERE run = r.id)) AS next
+       FROM run r WHERE id IN (SELECT max(id) FROM run GROUP BY stream) ORDER BY stream`,
     )
     .safeIntegers()
     .all();
