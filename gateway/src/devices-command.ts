@@ -5,6 +5,7 @@ import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import { printable } from "@tamga/ledger-core/receipt/printable";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
 import { encodeChannelClaims, revocationReasons } from "@tamga/ledger-core/wire/channel-claims";
@@ -114,7 +115,14 @@ async function approve(
     const request = readRequest(registry, options);
     const tpmRoots = readTpmRoots(config.enrolment.tpm_roots);
     const judged = await judgeRequest(request, tpmRoots);
-    if (!judged.ok) throw refused(judged.fault.code, request.device);
+    if (!judged.ok) {
+      const { fault } = judged;
+      throw refused(
+        fault.code,
+        request.device,
+        fault.code === "EK_MAKER_UNKNOWN" ? fault.issuer : "",
+      );
+    }
     const shown = toHex(judged.value.kid);
     if (options.key !== undefined && options.key.toLowerCase() !== shown)
       throw refused("ENROLMENT_OTHER_KEY", request.device);
@@ -271,8 +279,10 @@ const sentences: Readonly<Record<string, string>> = {
   CSR_WRONG_NAME: "sent a request under another name: enrol it again",
 };
 
-function refused(code: string, what: string): OperationalError {
+/** @param issuer of the last certificate that was found, which is where to look for the maker's root. */
+function refused(code: string, what: string, issuer = ""): OperationalError {
   const tpm = tpmSentences[code];
-  if (tpm !== undefined) return new OperationalError(code, `${what} was refused. ${tpm}`);
+  const named = issuer === "" ? "" : ` Its chain ends at: ${printable(issuer)}.`;
+  if (tpm !== undefined) return new OperationalError(code, `${what} was refused. ${tpm}${named}`);
   return new OperationalError(code, `${what} ${sentences[code] ?? "was refused"}.`);
 }

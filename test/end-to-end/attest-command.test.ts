@@ -52,6 +52,11 @@ describe.runIf(parts.every((part) => requirePart(part)))("evidence as a file", (
     const asking = ["--data", box, "--device", "box-1", "--key", key];
     const maker = ["--tpm-certificates", file("maker.pem")];
     await agent("enrol", ...asking, ...maker, "--out", file("request.json"));
+    // Without its issuer the chain does not reach the root; the operator is told where it ends.
+    await agent("enrol", ...asking, "--out", file("short.json"));
+    await expect(site.cli("devices", "approve", "--request", file("short.json"))).rejects.toThrow(
+      /Its chain ends at: .*CN=.*EK_MAKER_UNKNOWN/,
+    );
     const answer = ["--request", file("request.json"), "--out", file("answer.json")];
     await site.cli("devices", "approve", ...answer);
     await agent("enrol", "--data", box, "--key", key, "--answer", file("answer.json"));

@@ -51,7 +51,8 @@ export class RowSealing {
     database: Database,
     { key, isOn }: { readonly key: RestKey | undefined; readonly isOn: boolean },
   ): RowSealing {
-    if (key !== undefined && isOn)
+    // Not at each start: the disk may be full.
+    if (key !== undefined && isOn && restCheckOf(database) === undefined)
       database.prepare<[Uint8Array]>("UPDATE meta SET rest_check = ?").run(key.check);
     return new RowSealing(key, key !== undefined && isOn);
   }
