@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { byteSize, duration, filePath, loadConfig } from "@tamga/ledger-core/daemon/config-file";
 import { logLevels } from "@tamga/ledger-core/daemon/logger";
 import { clockSources } from "@tamga/ledger-core/daemon/system-clock";
+import { bundleHashes } from "@tamga/ledger-core/wire/device-claims";
 import { attestationStream } from "@tamga/ledger-core/wire/evidence-statement";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { readingsPerBundleMax } from "@tamga/ledger-core/wire/limits";
@@ -109,6 +110,7 @@ export function agentConfigSchema(directory: string) {
           max_count: z.int().min(1).max(readingsPerBundleMax).default(512),
           max_bytes: byteSize({ min: "1KiB", max: "960KiB" }).default(768 * 1_024),
           max_age: duration({ min: "10ms", max: "1h" }).default(10_000),
+          hash: z.enum(bundleHashes).default("sha-256"),
         })
         .prefault({}),
       outbox: z

@@ -2,6 +2,7 @@
 
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { assert } from "@tamga/ledger-core/base/assert";
+import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { concat } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -22,12 +23,16 @@ export function cpuSecondsOf(work: () => void): number {
 }
 
 /** Readings a CPU-second, if a reading were its three hashes and nothing else. */
-export function bareReadingRate(readingBytes: number, readings: number): number {
+export function bareReadingRate(
+  readingBytes: number,
+  readings: number,
+  hash: (bytes: Uint8Array) => Digest = nodeCrypto.sha256,
+): number {
   const inputs = [saltInputBytes, leafPrefixBytes + readingBytes, nodeInputBytes].map(
     (length) => new Uint8Array(randomBytes(length)),
   );
   const hashAll = (count: number) => {
-    for (let i = 0; i < count; i++) for (const input of inputs) nodeCrypto.sha256(input);
+    for (let i = 0; i < count; i++) for (const input of inputs) hash(input);
   };
   hashAll(Math.ceil(readings / 10));
   return readings / cpuSecondsOf(() => hashAll(readings));

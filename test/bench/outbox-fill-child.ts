@@ -36,7 +36,7 @@ async function main(directory: string, readings: number): Promise<void> {
     address: { channel: name("readings"), device: name("meter-1") },
     signer,
     clock: new SystemClock(),
-    sha256: nodeCrypto.sha256,
+    crypto: nodeCrypto,
     randomBytes: fresh,
     onStatement: () => undefined,
     onFailure: (error) => {

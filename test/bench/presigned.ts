@@ -9,14 +9,14 @@ import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { rootOf } from "@tamga/ledger-core/log/merkle-root";
 import { encodeBody } from "@tamga/ledger-core/wire/body";
-import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
+import type { BundleHash, TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import { encodeReading } from "@tamga/ledger-core/wire/reading";
-import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import type { Made, TestStream } from "../support/test-stream.ts";
 
 const sha256 = (bytes: Uint8Array): Digest => nodeCrypto.sha256(bytes);
-const hasher = treeHasher(sha256);
+const hashers = { "sha-256": treeHasher(sha256), sm3: treeHasher(nodeCrypto.sm3) };
 /** As the agent's outbox compresses. */
 const brotliQuality = 5;
 
@@ -50,19 +50,22 @@ export class Presigner {
   }
 
   /** `statements` bundles of `count` readings each, of one register each. */
-  bundles(statements: number, count: number): readonly Made[] {
-    return Array.from({ length: statements }, () => this.#bundle(count));
+  bundles(statements: number, count: number, hash: BundleHash = "sha-256"): readonly Made[] {
+    return Array.from({ length: statements }, () => this.#bundle(count, hash));
   }
 
-  #bundle(count: number): Made {
+  #bundle(count: number, hash: BundleHash): Made {
     const seed = new Uint8Array(randomBytes(32));
     const from = unixMillis(this.#at);
     const readings = Array.from({ length: count }, () => this.#reading());
-    const root = rootOf(hasher, saltedLeaves(sha256, seed, readings));
+    const root = rootOf(
+      hashers[hash],
+      saltedLeaves(bundleHasher(nodeCrypto, hash), seed, readings),
+    );
     const time = { from, to: unixMillis(this.#at) };
     const position = this.#position(count);
     const body = shorterBody(encodeBody({ seed, readings }));
-    return this.#keep(this.#stream.make({ kind: "bundle", position, root, time }, { body }));
+    return this.#keep(this.#stream.make({ kind: "bundle", position, hash, root, time }, { body }));
   }
 
   /** A second later than the last, a few milliseconds of jitter, a little more energy. */

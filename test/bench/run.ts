@@ -11,11 +11,12 @@ import { firstReceipt } from "./first-receipt.ts";
 import { latency } from "./latency.ts";
 import { gatewayMemory } from "./many-clients.ts";
 import { mosquittoBeside } from "./mosquitto.ts";
-import { bundledReadings, signedReadings } from "./throughput.ts";
+import { bundledReadings, bundledSm3Readings, signedReadings } from "./throughput.ts";
 import { wireBytes } from "./wire-bytes.ts";
 
 const benches: readonly Bench[] = [
   bundledReadings,
+  bundledSm3Readings,
   signedReadings,
   mosquittoBeside,
   latency,

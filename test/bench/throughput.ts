@@ -1,5 +1,7 @@
 /** How much of the gateway's CPU time a reading takes: bundled by 512, and each signed by itself. */
 
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { BundleHash } from "@tamga/ledger-core/wire/device-claims";
 import type { Made } from "../support/test-stream.ts";
 import { bareHashRate, bareReadingRate, bareVerifyRate } from "./bare-rates.ts";
 import type { Bench, BenchContext } from "./bench.ts";
@@ -54,6 +56,28 @@ export const bundledReadings: Bench = {
   },
 };
 
+/** The same with SM3 inside the bundles. */
+export const bundledSm3Readings: Bench = {
+  name: "bundled-sm3",
+  async run(context) {
+    const each = sized(context, 60, 10);
+    const readings = each * bundleReadings * deviceNames.length;
+    const costs = await costsOf(context, { each, count: bundleReadings, hash: "sm3" });
+    const bounds = costs.map(() =>
+      bareReadingRate(readingBytes, sized(context, 200_000, 50_000), nodeCrypto.sm3),
+    );
+    return [
+      rowOf({
+        name: "bundled readings hashed with SM3, verified, durable and in the lane",
+        unit: "readings per gateway CPU-second",
+        values: costs.map((cost) => readings / cost.cpuSeconds),
+        limit: medianOf(bounds),
+        conditions: `${readings} one-register readings a run, 512 a bundle; limit: three bare SM3 hashes a reading; ${until}`,
+      }),
+    ];
+  },
+};
+
 /** Share of the bare signature check in what a reading that is signed by itself costs. */
 export const signedReadings: Bench = {
   name: "signed",
@@ -92,14 +116,16 @@ export const signedReadings: Bench = {
 /** A gateway, runs that are not counted, then one cost a run. */
 async function costsOf(
   context: BenchContext,
-  work: { readonly each: number; readonly count: number },
+  work: { readonly each: number; readonly count: number; readonly hash?: BundleHash },
 ): Promise<readonly GatewayCost[]> {
   const bench = await BenchSite.start(context);
   try {
     const devices = await bench.devices(deviceNames);
     const costs: GatewayCost[] = [];
     for (let run = -warmUps; run < context.runs; run++) {
-      const made = devices.map(({ presigner }) => presigner.bundles(work.each, work.count));
+      const made = devices.map(({ presigner }) =>
+        presigner.bundles(work.each, work.count, work.hash),
+      );
       const cost = await bench.measure(() => sendFrom(devices, made));
       requireSynced(cost, context.sync);
       const { cpuSeconds, wallMs, commits } = cost;

@@ -3,7 +3,7 @@
 import { createHash, generateKeyPairSync, sign } from "node:crypto";
 import { ED25519_TORSION_SUBGROUP, ed25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
-import { concat, fromHex, utf8 } from "@tamga/ledger-core/base/bytes";
+import { concat, fromHex, toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { nobleCrypto } from "@tamga/ledger-core/base/noble-crypto";
 import { createNodeCrypto, nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -70,6 +70,43 @@ describe("SHA-256", () => {
   it("hashes a view, not the buffer behind it", () => {
     const view = new Uint8Array([1, 2, 3, 4, 5]).subarray(1, 3);
     expect(nodeCrypto.sha256(view)).toStrictEqual(nobleCrypto.sha256(new Uint8Array([2, 3])));
+  });
+});
+
+describe("SM3", () => {
+  // GB/T 32905-2016, appendix A; the third is of 1,000,000 bytes, as OpenSSL's own test has it.
+  it.each([
+    [utf8("abc"), "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"],
+    [utf8("abcd".repeat(16)), "debe9ff92275b8a138604889c18e5a4d6fdb70e5387e5765293dcba39c0c5732"],
+    [
+      new Uint8Array(1_000_000).fill(0x61),
+      "c8aaf89429554029e231941a2acc0ad61ff2a5acd8fadd25847a3a732b3b02c3",
+    ],
+    [new Uint8Array(), "1ab21d8355cfa17f8e61194831e81a8f22bec8c728fefb747ed035eb5082aa2b"],
+  ])("has the standard's values: %#", (message, hex) => {
+    expect(toHex(nobleCrypto.sm3(message))).toBe(hex);
+    expect(toHex(nodeCrypto.sm3(message))).toBe(hex);
+  });
+
+  it("is one function at every length around its blocks, and plain bytes come out of it", () => {
+    const bytes = Uint8Array.from({ length: 260 }, (_, i) => (i * 167) & 255);
+    for (let length = 0; length <= bytes.length; length++) {
+      const message = bytes.subarray(0, length);
+      expect(nobleCrypto.sm3(message), `${length} bytes`).toStrictEqual(nodeCrypto.sm3(message));
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 2_000 }), fc.nat(64), (message, from) => {
+        const view = message.subarray(from);
+        const digest = nobleCrypto.sm3(view);
+        expect(digest).toStrictEqual(nodeCrypto.sm3(view));
+        expect(Object.getPrototypeOf(digest)).toBe(Uint8Array.prototype);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("is not SHA-256", () => {
+    expect(nodeCrypto.sm3(message)).not.toStrictEqual(nodeCrypto.sha256(message));
   });
 });
 

@@ -22,9 +22,10 @@ export function fakeKey(name: string): FakeKey {
   return { publicKey, sign: (message) => signature(publicKey, message) };
 }
 
-/** SHA-256 is real; `verify` knows fake signatures only. */
+/** SHA-256 and SM3 are real; `verify` knows fake signatures only. */
 export const fakeCrypto: CryptoPort = {
   sha256,
+  sm3: (bytes) => nodeCrypto.sm3(bytes),
   verify: (key, message, given) =>
     key.algorithm === "EdDSA" && given.length === 64 && equal(given, signature(key.point, message)),
 };

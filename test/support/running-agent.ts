@@ -47,6 +47,8 @@ export class RunningAgent {
   /**
    * @param approve has a gateway answer the request of this file into that file.
    * @param mqttPort of the gateway.
+   * @param channel `herd` where left out.
+   * @param bundle further lines of `[bundle]`.
    */
   static async enrol(
     directory: string,
@@ -54,6 +56,8 @@ export class RunningAgent {
     gateway: {
       readonly approve: (request: string, answer: string) => Promise<unknown>;
       readonly mqttPort: number;
+      readonly channel?: string;
+      readonly bundle?: string;
     },
   ): Promise<RunningAgent> {
     const agent = new RunningAgent(directory, device);
@@ -73,7 +77,7 @@ export class RunningAgent {
     );
     agent.#server.listen(0, "127.0.0.1");
     await once(agent.#server, "listening");
-    agent.#configure(gateway.mqttPort);
+    agent.#configure(gateway);
     return agent;
   }
 
@@ -131,14 +135,20 @@ export class RunningAgent {
     return this.events.filter(({ event, kind }) => event === "final" && kind === "bundle");
   }
 
-  #configure(mqttPort: number): void {
+  #configure(gateway: {
+    readonly mqttPort: number;
+    readonly channel?: string;
+    readonly bundle?: string;
+  }): void {
+    const { mqttPort, channel = "herd", bundle = "" } = gateway;
     const address = this.#server.address();
     if (typeof address !== "object" || address === null) throw new Error("no line");
     const text = `device = "${this.device}"
-channel = "herd"
+channel = "${channel}"
 
 [bundle]
 max_age = "50ms"
+${bundle}
 
 [outbox]
 journal_after = "10ms"

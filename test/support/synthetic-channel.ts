@@ -29,8 +29,13 @@ import type { TrustPolicy, TrustPolicyContent } from "@tamga/ledger-core/receipt
 import { judgeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { checkpointText } from "@tamga/ledger-core/receipt/verify-seal";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
-import type { DeviceClaims, StreamPosition, TreeHead } from "@tamga/ledger-core/wire/device-claims";
-import { encodeDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import type {
+  BundleHash,
+  DeviceClaims,
+  StreamPosition,
+  TreeHead,
+} from "@tamga/ledger-core/wire/device-claims";
+import { encodeDeviceClaims, statementTypeOf } from "@tamga/ledger-core/wire/device-claims";
 import type { ChannelEvidence, Seal } from "@tamga/ledger-core/wire/downlink-message";
 import type { GatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { encodeGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
@@ -38,7 +43,7 @@ import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
 import type { RevokedKey } from "@tamga/ledger-core/wire/revocation-list";
 import { encodeRevokedKey } from "@tamga/ledger-core/wire/revocation-list";
-import { saltedLeaves, saltOf } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, saltedLeaves, saltOf } from "@tamga/ledger-core/wire/salted-leaf";
 import type { StatementType } from "@tamga/ledger-core/wire/statement";
 import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
 import type { TestKey } from "./certificate-builder.ts";
@@ -171,20 +176,29 @@ export class SyntheticChannel {
 
   /** A bundle of the device over these encoded readings (two samples where left out). */
   bundle(options: BundleOptions = {}): Bundle {
-    const { readings = sampleReadings, seed = sha256(utf8("seed")) } = options;
-    const leaves = saltedLeaves(sha256, seed, readings);
+    const { readings = sampleReadings, seed = sha256(utf8("seed")), hash = "sha-256" } = options;
+    const bundleHash = bundleHasher(nodeCrypto, hash);
+    const bundleTree = treeHasher(bundleHash);
+    const leaves = saltedLeaves(bundleHash, seed, readings);
     const at = unixMillis(1_780_000_000_000);
-    const statement = this.sign(options.by ?? this.device, "bundle", "p1", {
+    const claims: DeviceClaims = {
       kind: "bundle",
       position: this.position(readings.length, options.position),
-      root: rootOf(hasher, leaves),
+      hash,
+      root: rootOf(bundleTree, leaves),
       time: { from: at, to: at },
-    });
+    };
+    const statement = this.sign(
+      options.by ?? this.device,
+      options.type ?? statementTypeOf(claims),
+      "p1",
+      claims,
+    );
     const disclose = (index: number): DisclosedReading => ({
       reading: present(readings[index], "reading"),
-      salt: saltOf(sha256, seed, index),
+      salt: saltOf(bundleHash, seed, index),
       index,
-      path: pathOf(hasher, leaves, index),
+      path: pathOf(bundleTree, leaves, index),
     });
     return { statement, seed, readings, disclose };
   }
@@ -390,6 +404,10 @@ export type BundleOptions = {
   readonly seed?: Uint8Array;
   readonly by?: Party;
   readonly position?: Partial<StreamPosition>;
+  /** SHA-256 where left out. */
+  readonly hash?: BundleHash;
+  /** The kind that the statement says to be, where that is to be a lie. */
+  readonly type?: "bundle" | "sm3-bundle";
 };
 
 export type Bundle = {

@@ -12,11 +12,15 @@ import { rootOf } from "@tamga/ledger-core/log/merkle-root";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import { encodeBody } from "@tamga/ledger-core/wire/body";
 import { identityOf } from "@tamga/ledger-core/wire/cose";
-import type { DeviceClaims, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
-import { encodeDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import type {
+  BundleHash,
+  DeviceClaims,
+  SequenceRange,
+} from "@tamga/ledger-core/wire/device-claims";
+import { encodeDeviceClaims, statementTypeOf } from "@tamga/ledger-core/wire/device-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { encodeReading } from "@tamga/ledger-core/wire/reading";
-import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
 import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import { encodeStatementMessage } from "@tamga/ledger-core/wire/uplink-message";
@@ -43,8 +47,9 @@ export type Made = {
   readonly range: SequenceRange;
 };
 
-/** What to say instead of the truth. */
+/** What to say instead of the truth; `hash` is what a true bundle is made with. */
 export type Lies = {
+  readonly hash?: BundleHash;
   readonly first?: bigint;
   readonly count?: number;
   readonly root?: Digest;
@@ -101,12 +106,14 @@ export class TestStream {
   bundle(readings: readonly Uint8Array[] | number, lies: Lies = {}): Made {
     const list = typeof readings === "number" ? this.readings(readings) : readings;
     const seed = new Uint8Array(randomBytes(32));
-    const root = lies.root ?? rootOf(hasher, saltedLeaves(sha256, seed, list));
+    const hash = lies.hash ?? "sha-256";
+    const bundleHash = bundleHasher(nodeCrypto, hash);
+    const root = lies.root ?? rootOf(treeHasher(bundleHash), saltedLeaves(bundleHash, seed, list));
     const position = this.#position(lies.count ?? list.length, lies);
     const time = { from: now(), to: now() };
     const body =
       lies.body === undefined ? compress(encodeBody({ seed, readings: list })) : lies.body;
-    return this.make({ kind: "bundle", position, root, time }, { ...lies, body });
+    return this.make({ kind: "bundle", position, hash, root, time }, { ...lies, body });
   }
 
   /** Readings of one register each, all different. */
@@ -136,7 +143,7 @@ export class TestStream {
       {
         algorithm: publicKey.algorithm,
         kid: lies.kid ?? thumbprint(sha256, publicKey),
-        type: claims.kind,
+        type: statementTypeOf(claims),
         channel: lies.channel ?? channel,
         issuer: lies.device ?? device,
         subject: this.name,

@@ -59,7 +59,7 @@ export async function startUplink(
     address: identity.address,
     signer,
     clock,
-    sha256: nodeCrypto.sha256,
+    crypto: nodeCrypto,
     randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
     onStatement: () => holder.uplink?.wake(),
     onFailure: (error) => {

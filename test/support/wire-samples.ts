@@ -152,6 +152,7 @@ export const deviceSamples: Readonly<Record<string, DeviceClaims>> = {
       checkpoint: { size: 9n, root: digestOf("root") },
       attestation: digestOf("result"),
     }),
+    hash: "sha-256",
     root: bundleRoot,
     time,
   },

@@ -164,7 +164,7 @@ export class OutboxTestBed {
       address: { channel: identifier("grid"), device: identifier("device-1") },
       signer: this.#signer,
       clock: this.#clock,
-      sha256: nodeCrypto.sha256,
+      crypto: nodeCrypto,
       randomBytes: (length) => randomBytes(length),
       onStatement: () => undefined,
       onFailure: (error) => {

@@ -1,6 +1,6 @@
 /** What an outbox decides: what things cost, who goes first when space is short, what is thinned. */
 
-import type { SequenceRange } from "@tamga/ledger-core/wire/device-claims";
+import type { BundleHash, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
 import { outboxReserveBytes } from "../limits.ts";
 import type { Interval } from "./interval-set.ts";
 
@@ -25,6 +25,8 @@ export type OutboxConfig = {
   /** Of one bundle, as the bundler's; they bound what is closed of a left-over journal, too. */
   readonly maxCount: number;
   readonly maxBytes: number;
+  /** Of the bundles that are made from now on; SHA-256 unless given. */
+  readonly bundleHash?: BundleHash;
   /** How long a reading may wait for the group commit of the journal. */
   readonly journalAfterMs: number;
 };

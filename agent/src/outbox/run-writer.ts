@@ -1,17 +1,22 @@
 /** Gives out the sequences of one incarnation and signs its statements, in their order, one at a time. */
 
 import { assert, present } from "@tamga/ledger-core/base/assert";
-import type { Digest } from "@tamga/ledger-core/base/bytes";
+import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { MonotonicMillis, UnixMillis } from "@tamga/ledger-core/base/time";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { StreamHead } from "@tamga/ledger-core/wire/attestation-evidence";
-import type { DeviceClaims, GapReason, TreeHead } from "@tamga/ledger-core/wire/device-claims";
+import type {
+  BundleHash,
+  DeviceClaims,
+  GapReason,
+  TreeHead,
+} from "@tamga/ledger-core/wire/device-claims";
 import { gapReasons } from "@tamga/ledger-core/wire/device-claims";
 import { rangesPerGapMax } from "@tamga/ledger-core/wire/limits";
 import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
-import { seedLength } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, seedLength } from "@tamga/ledger-core/wire/salted-leaf";
 import { bundleRoot } from "../bundle/bundle-root.ts";
 import { outboxRetryMsMax, outboxRetryMsMin, signedAheadMax } from "../limits.ts";
 import { backoffMs } from "./backoff.ts";
@@ -28,7 +33,9 @@ export type RunWriterPorts = {
   readonly store: OutboxStore;
   readonly queue: CommitQueue;
   readonly make: StatementMaker;
-  readonly sha256: (bytes: Uint8Array) => Digest;
+  readonly crypto: Pick<CryptoPort, "sha256" | "sm3">;
+  /** Of the bundles that are made from now on. */
+  readonly bundleHash: BundleHash;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -185,17 +192,17 @@ export class RunWriter {
   }
 
   #draftBundle(rows: readonly JournalRow[]): Draft {
-    const { sha256, randomBytes, store } = this.#ports;
+    const { crypto, bundleHash: hash, randomBytes, store } = this.#ports;
     const first = present(rows[0], "first reading").sequence;
     const seed = randomBytes(seedLength);
     const readings = rows.map((row) => row.bytes);
-    const root = bundleRoot(sha256, { seed, readings });
+    const root = bundleRoot(bundleHasher(crypto, hash), { seed, readings });
     const times = rows.map((row) => row.received);
     const time = { from: Math.min(...times), to: Math.max(...times) };
     return {
       from: first,
       to: first + rows.length,
-      claims: (position) => ({ kind: "bundle", position, root, time: unixTimes(time) }),
+      claims: (position) => ({ kind: "bundle", position, hash, root, time: unixTimes(time) }),
       time,
       body: encodeStoredBody({ seed, readings }),
       take: () => store.deleteJournal(this.row.id, rows),

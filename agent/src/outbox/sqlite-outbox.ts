@@ -1,7 +1,7 @@
 /** The outbox on SQLite: takes readings in, has them signed, hands statements out, keeps its quota. */
 
 import { assert } from "@tamga/ledger-core/base/assert";
-import type { Digest } from "@tamga/ledger-core/base/bytes";
+import type { CryptoPort } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import type { Database } from "@tamga/ledger-core/daemon/sqlite";
@@ -37,7 +37,7 @@ export type OutboxOptions = {
   readonly address: DeviceAddress;
   readonly signer: Signer;
   readonly clock: Clock;
-  readonly sha256: (bytes: Uint8Array) => Digest;
+  readonly crypto: Pick<CryptoPort, "sha256" | "sm3">;
   /** For the seeds of bundles: of the operating system's generator. */
   readonly randomBytes: (length: number) => Uint8Array;
   /** Called after each commit that brought a statement: there is something to send. */
@@ -85,7 +85,7 @@ export class SqliteOutbox {
   #statingGaps = false;
 
   constructor(options: OutboxOptions) {
-    const { database, config, clock, sha256, signer, address } = options;
+    const { database, config, clock, crypto, signer, address } = options;
     assert(config.quota >= outboxQuotaMin, "the configuration keeps the quota above its minimum");
     this.#options = options;
     this.#store = new OutboxStore(database, config, options.rows);
@@ -95,7 +95,7 @@ export class SqliteOutbox {
       onFailure: (error) => this.#fail(error),
     });
     this.#sending = new Sending(this.#store, liveWindowMax);
-    this.#make = statementMaker(sha256, { signer, address });
+    this.#make = statementMaker(crypto.sha256, { signer, address });
   }
 
   /**
@@ -383,12 +383,13 @@ export class SqliteOutbox {
   #writer(row: RunRow): RunWriter {
     const known = this.#writers.get(row.id);
     if (known !== undefined) return known;
-    const { sha256, randomBytes, clock } = this.#options;
+    const { config, crypto, randomBytes, clock } = this.#options;
     const writer = new RunWriter(row, {
       store: this.#store,
       queue: this.#queue,
       make: this.#make,
-      sha256,
+      crypto,
+      bundleHash: config.bundleHash ?? "sha-256",
       randomBytes,
       clock,
       signal: this.#abort.signal,

@@ -6,7 +6,7 @@ import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
 import type { DeviceClaims } from "@tamga/ledger-core/wire/device-claims";
-import { encodeDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import { encodeDeviceClaims, statementTypeOf } from "@tamga/ledger-core/wire/device-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { finishStatement, prepareStatement } from "@tamga/ledger-core/wire/statement";
 import type { DeviceAddress } from "@tamga/ledger-core/wire/topic";
@@ -35,7 +35,7 @@ export function statementMaker(
     const header = {
       algorithm: signer.algorithm,
       kid,
-      type: claims.kind,
+      type: statementTypeOf(claims),
       channel: address.channel,
       issuer: address.device,
       subject: stream,

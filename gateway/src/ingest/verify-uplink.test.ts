@@ -25,7 +25,11 @@ import { decodeBodyBounded } from "../lane/body-codec.ts";
 import { verifyUplink } from "./verify-uplink.ts";
 
 const sha256 = (bytes: Uint8Array) => nodeCrypto.sha256(bytes);
-const ports = { crypto: nodeCrypto, hasher: treeHasher(sha256), decodeBody: decodeBodyBounded };
+const hashers = {
+  "sha-256": treeHasher(sha256),
+  sm3: treeHasher((bytes) => nodeCrypto.sm3(bytes)),
+};
+const ports = { crypto: nodeCrypto, hashers, decodeBody: decodeBodyBounded };
 const known = { kid: thumbprint(sha256, deviceKey), publicKey: deviceKey };
 const sender = { channel: name("meters"), device: name("meter-box-1"), keys: [known] };
 const samples = statementSamples();

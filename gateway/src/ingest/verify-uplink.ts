@@ -9,11 +9,16 @@ import type { TreeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import { rootOf } from "@tamga/ledger-core/log/merkle-root";
 import { parseBody } from "@tamga/ledger-core/wire/body";
 import { sigStructure } from "@tamga/ledger-core/wire/cose";
-import type { DeviceClaims, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
+import type {
+  BundleClaims,
+  BundleHash,
+  DeviceClaims,
+  SequenceRange,
+} from "@tamga/ledger-core/wire/device-claims";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import { isLogOf, openEvidence } from "@tamga/ledger-core/wire/evidence-statement";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
 import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
@@ -51,8 +56,8 @@ export type UplinkFault = {
 
 export type UplinkPorts = {
   readonly crypto: CryptoPort;
-  /** One of this thread's own: it reuses its buffers. */
-  readonly hasher: TreeHasher;
+  /** Of bundles; this thread's own, since they reuse their buffers. */
+  readonly hashers: Readonly<Record<BundleHash, TreeHasher>>;
   /** Decodes a body within its declared length. Faults: BODY_*. */
   readonly decodeBody: (body: EncodedBody) => Result<Uint8Array, { readonly code: string }>;
 };
@@ -107,7 +112,7 @@ export function verifyUplink(
     return body === undefined ? ok(verified) : refuse("UPLINK_BODY_UNEXPECTED", position);
   }
   if (body === undefined) return refuse("UPLINK_BODY_MISSING", position);
-  const judged = verifyBody(ports, body, { count: range.count, root: claims.value.root });
+  const judged = verifyBody(ports, body, claims.value);
   return judged.ok ? ok({ ...verified, body }) : refuse(judged.fault.code, position);
 }
 
@@ -131,17 +136,18 @@ function verifyLog(
 function verifyBody(
   ports: UplinkPorts,
   encoded: EncodedBody,
-  expected: { readonly count: number; readonly root: Digest },
+  { hash, root, position }: BundleClaims,
 ): Result<null, { readonly code: string }> {
   const decoded = ports.decodeBody(encoded);
   if (!decoded.ok) return decoded;
   const body = parseBody(decoded.value);
   if (!body.ok) return body;
   const { seed, readings } = body.value;
-  if (readings.length !== expected.count) return err({ code: "BODY_COUNT_WRONG" });
-  const sha256 = (bytes: Uint8Array) => ports.crypto.sha256(bytes);
-  const root = rootOf(ports.hasher, saltedLeaves(sha256, seed, readings));
-  return equal(root, expected.root) ? ok(null) : err({ code: "BODY_ROOT_WRONG" });
+  if (readings.length !== position.range.count) return err({ code: "BODY_COUNT_WRONG" });
+  const leaves = saltedLeaves(bundleHasher(ports.crypto, hash), seed, readings);
+  return equal(rootOf(ports.hashers[hash], leaves), root)
+    ? ok(null)
+    : err({ code: "BODY_ROOT_WRONG" });
 }
 
 function parseClaims(statement: ParsedStatement): Result<DeviceClaims, { readonly code: string }> {
@@ -152,6 +158,7 @@ function parseClaims(statement: ParsedStatement): Result<DeviceClaims, { readonl
     case "start":
     case "heartbeat":
     case "evidence":
+    case "sm3-bundle":
       return parseDeviceClaims(type, statement.claims);
     default:
       return err({ code: "UPLINK_TYPE_NOT_A_DEVICES" });

@@ -12,7 +12,10 @@ import { verifyUplink } from "./verify-uplink.ts";
 const port = present(parentPort, "parent of a worker thread");
 const ports = {
   crypto: nodeCrypto,
-  hasher: treeHasher((bytes) => nodeCrypto.sha256(bytes)),
+  hashers: {
+    "sha-256": treeHasher((bytes) => nodeCrypto.sha256(bytes)),
+    sm3: treeHasher((bytes) => nodeCrypto.sm3(bytes)),
+  },
   decodeBody: decodeBodyBounded,
 };
 

@@ -13,10 +13,10 @@ import type { DisclosedReading, Receipt } from "@tamga/ledger-core/receipt/recei
 import type { BodyFault } from "@tamga/ledger-core/wire/body";
 import { parseBody } from "@tamga/ledger-core/wire/body";
 import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
-import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
+import { bundleHashOf, parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import type { ChannelEvidence } from "@tamga/ledger-core/wire/downlink-message";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import { saltedLeaves, saltOf } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, saltedLeaves, saltOf } from "@tamga/ledger-core/wire/salted-leaf";
 import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { BodyCodecFault } from "./body-codec.ts";
@@ -74,7 +74,7 @@ export function assembleReceipt(
   sources: ReceiptSources,
   wanted: ReceiptWanted,
 ): Result<Receipt, ReceiptAssemblyFault> {
-  const { lane, crypto } = sources;
+  const { lane } = sources;
   const row = rowOf(lane, wanted);
   if (row === undefined) return err({ code: "STATEMENT_NOT_HELD" });
   const log = lane.log(row.lane);
@@ -86,7 +86,7 @@ export function assembleReceipt(
     row.kind === "rejection" ? sources.gatewayChain : sources.deviceChain(row.device, kid);
   if (deviceChain === undefined) return err({ code: "DEVICE_CHAIN_NOT_HELD" });
 
-  const disclosed = disclose(crypto, lane, row, wanted);
+  const disclosed = disclose(sources, wanted, { row, statement });
   if (!disclosed.ok) return disclosed;
   const part = disclosed.value === undefined ? {} : { disclosed: disclosed.value };
   const base = { ...part, statement: bytes, deviceChain };
@@ -116,10 +116,9 @@ function rowOf(lane: SqliteLane, wanted: ReceiptWanted): StatementRow | undefine
 
 /** The reading with its salt and its path in the bundle; undefined where none was asked for. */
 function disclose(
-  crypto: CryptoPort,
-  lane: SqliteLane,
-  row: StatementRow,
+  { crypto, lane }: ReceiptSources,
   wanted: ReceiptWanted,
+  { row, statement }: { readonly row: StatementRow; readonly statement: ParsedStatement },
 ): Result<DisclosedReading | undefined, ReceiptAssemblyFault> {
   if (!("sequence" in wanted) || wanted.whole === true || row.kind !== "bundle")
     return ok(undefined);
@@ -131,13 +130,13 @@ function disclose(
   if (!body.ok) return body;
   const { seed, readings } = body.value;
   const index = Number(wanted.sequence - row.position.range.first);
-  const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
-  const leaves = saltedLeaves(sha256, seed, readings);
+  const hash = bundleHasher(crypto, bundleHashOf(statement.header.type));
+  const leaves = saltedLeaves(hash, seed, readings);
   return ok({
     reading: present(readings[index], "reading of a verified bundle"),
-    salt: saltOf(sha256, seed, index),
+    salt: saltOf(hash, seed, index),
     index,
-    path: pathOf(treeHasher(sha256), leaves, index),
+    path: pathOf(treeHasher(hash), leaves, index),
   });
 }
 

@@ -5,7 +5,7 @@ import { mint } from "./brand.ts";
 import type { Result } from "./result.ts";
 import { err, ok } from "./result.ts";
 
-/** A SHA-256 digest, 32 bytes. */
+/** A SHA-256 digest, 32 bytes; inside an SM3 bundle one of SM3. */
 export type Digest = Brand<Uint8Array, "Digest">;
 
 /** Mints a {@link Digest}; faults unless it is 32 bytes. */

@@ -16,6 +16,8 @@ export type PublicKey =
 
 export interface CryptoPort {
   sha256(bytes: Uint8Array): Digest;
+  /** SM3 (GB/T 32905-2016), 32 bytes as well: in bundles alone, and where their statement says so. */
+  sm3(bytes: Uint8Array): Digest;
   /**
    * True when the signature is valid. ES256 signatures are r‖s, 64 bytes; high-s is accepted (a TPM
    * makes it), since identity is over the signed bytes. A malformed key or signature is false.

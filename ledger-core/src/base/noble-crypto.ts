@@ -7,10 +7,12 @@ import { mint } from "./brand.ts";
 import type { Digest } from "./bytes.ts";
 import type { CryptoPort } from "./crypto-port.ts";
 import { isPrimeOrderKey, isPrimeOrderSignature } from "./ed25519-point.ts";
+import { sm3 } from "./sm3.ts";
 
 /** PS256 is not available here: such a signature never verifies, and the verifier says which. */
 export const nobleCrypto: CryptoPort = {
   sha256: (bytes) => mint<Digest>(sha256(bytes)),
+  sm3,
   verify(key, message, signature) {
     if (key.algorithm === "PS256" || signature.length !== 64) return false;
     try {

@@ -40,7 +40,8 @@ export function createNodeCrypto(keysMax: number = importedKeysMax): CryptoPort 
   }
 
   return {
-    sha256,
+    sha256: (bytes) => digestOf("sha256", bytes),
+    sm3: (bytes) => digestOf("sm3", bytes),
     verify(key, message, signature) {
       const keyObject = importOnce(key);
       return keyObject !== undefined && verifyWith(keyObject, key.algorithm, message, signature);
@@ -73,8 +74,8 @@ export const nodeCrypto: CryptoPort = createNodeCrypto();
  * A `binary` (Latin-1) digest comes back from `hash` as a string of 32 characters, which costs a third of the
  * `Buffer` it would allocate outside the heap (0.4 µs against 1.2 µs for 200 bytes).
  */
-function sha256(bytes: Uint8Array): Digest {
-  const text = hash("sha256", bytes, "binary");
+function digestOf(algorithm: "sha256" | "sm3", bytes: Uint8Array): Digest {
+  const text = hash(algorithm, bytes, "binary");
   const digest = new Uint8Array(32);
   for (let i = 0; i < 32; i++) digest[i] = text.charCodeAt(i);
   return mint<Digest>(digest);

@@ -15,6 +15,7 @@ export function rememberVerifications(crypto: CryptoPort, max: number): CryptoPo
   const verifyMlDsa44 = crypto.verifyMlDsa44?.bind(crypto);
   return {
     sha256: (bytes) => crypto.sha256(bytes),
+    sm3: (bytes) => crypto.sm3(bytes),
     verify(key, message, signature) {
       const bytes = keyBytes(key);
       const lengths = concat(u32(bytes.length), u32(signature.length));

@@ -22,7 +22,7 @@ export type TreeHasher = {
 const leafScratchBytes = 16_384;
 const digestBytes = 32;
 
-/** Makes the hashes of a tree out of SHA-256; two fixed buffers serve all calls. */
+/** Makes the hashes of a tree out of SHA-256, or of SM3 for such a bundle's; two fixed buffers serve all calls. */
 export function treeHasher(sha256: Sha256): TreeHasher {
   const nodeScratch = new Uint8Array(1 + 2 * digestBytes);
   nodeScratch[0] = 1;

@@ -24,7 +24,7 @@ export function describeReceipt(
   language: Language,
 ): readonly string[] {
   const say = phrases[language];
-  const { final, policy, reading, signer, gateway } = receipt;
+  const { claims, final, policy, reading, signer, gateway } = receipt;
   const what = say.of(
     subjectOf(say, receipt),
     signer.name,
@@ -39,6 +39,7 @@ export function describeReceipt(
     ...(isEmulated(receipt) ? [say.emulated] : []),
     final === undefined ? say.checkedProvisionally(disclosed) : say.checked(disclosed),
     say.notChecked(final?.head.seal.head.size),
+    ...(claims.kind === "bundle" && claims.hash === "sm3" ? [say.sm3] : []),
     ...(reading === undefined ? [] : readingLines(say, reading.reading)),
     ...timeLines(say, receipt),
     say.signingKey(say.keyKinds[signer.keyKind ?? "unstated"], signer.name, signer.organisation),

@@ -10,7 +10,7 @@ import type { DeviceClaims } from "../wire/device-claims.ts";
 import type { RejectionClaims } from "../wire/gateway-claims.ts";
 import type { Reading, ReadingFault } from "../wire/reading.ts";
 import { parseReading } from "../wire/reading.ts";
-import { saltedLeaf } from "../wire/salted-leaf.ts";
+import { bundleHasher, saltedLeaf } from "../wire/salted-leaf.ts";
 import type { DisclosedReading } from "./receipt.ts";
 
 /** A reading of a bundle and its position there, from 0. */
@@ -32,11 +32,11 @@ export function verifyDisclosure(
 ): Result<VerifiedReading | undefined, DisclosureFault> {
   if (disclosed === undefined) return ok(undefined);
   if (claims.kind !== "bundle") return err({ code: "RECEIPT_READING_UNEXPECTED" });
-  const sha256 = (bytes: Uint8Array) => crypto.sha256(bytes);
-  const included = verifyInclusion(treeHasher(sha256), {
+  const hash = bundleHasher(crypto, claims.hash);
+  const included = verifyInclusion(treeHasher(hash), {
     leafIndex: BigInt(disclosed.index),
     treeSize: BigInt(claims.position.range.count),
-    leafHash: saltedLeaf(sha256, disclosed.salt, disclosed.reading),
+    leafHash: saltedLeaf(hash, disclosed.salt, disclosed.reading),
     path: disclosed.path,
     root: claims.root,
   });

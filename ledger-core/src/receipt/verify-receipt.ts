@@ -177,7 +177,8 @@ function parseClaims({
     case "bundle":
     case "gap":
     case "start":
-    case "heartbeat": {
+    case "heartbeat":
+    case "sm3-bundle": {
       const parsed = parseDeviceClaims(header.type, claims);
       return parsed.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
     }

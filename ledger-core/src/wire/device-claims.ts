@@ -34,9 +34,15 @@ export type StreamPosition = {
 
 export type TimeRange = { readonly from: UnixMillis; readonly to: UnixMillis };
 
+/** What hashes a bundle's salts, leaves and nodes. */
+export const bundleHashes = ["sha-256", "sm3"] as const;
+export type BundleHash = (typeof bundleHashes)[number];
+
 export type BundleClaims = {
   readonly kind: "bundle";
   readonly position: StreamPosition;
+  /** Not in the claims' bytes: each hash has a kind of statement of its own. */
+  readonly hash: BundleHash;
   /** RFC 9162 root over the salted leaves, `position.range.count` of them. */
   readonly root: Digest;
   /** Receive times of the first and last reading. */
@@ -97,6 +103,19 @@ export type DeviceClaims =
   | HeartbeatClaims
   | EvidenceStatementClaims;
 
+/** Kinds of statement that a device makes. */
+export type DeviceStatementType = DeviceClaims["kind"] | "sm3-bundle";
+
+/** The kind of the statement that says this. */
+export function statementTypeOf(claims: DeviceClaims): DeviceStatementType {
+  return claims.kind === "bundle" && claims.hash === "sm3" ? "sm3-bundle" : claims.kind;
+}
+
+/** What a bundle of this kind of statement is hashed with. */
+export function bundleHashOf(type: string): BundleHash {
+  return type === "sm3-bundle" ? "sm3" : "sha-256";
+}
+
 export function encodeDeviceClaims(claims: DeviceClaims): CborValue {
   const fields = encodePosition(claims.position);
   switch (claims.kind) {
@@ -129,16 +148,22 @@ export function encodeDeviceClaims(claims: DeviceClaims): CborValue {
   }
 }
 
+type ClaimsOf<T extends DeviceStatementType> = Extract<
+  DeviceClaims,
+  { kind: T extends "sm3-bundle" ? "bundle" : T }
+>;
+
 /** Faults: FIELD_* with the field's path. */
-export function parseDeviceClaims<K extends DeviceClaims["kind"]>(
-  kind: K,
+export function parseDeviceClaims<T extends DeviceStatementType>(
+  type: T,
   value: CborValue,
-): Result<Extract<DeviceClaims, { kind: K }>, FieldFault>;
+): Result<ClaimsOf<T>, FieldFault>;
 export function parseDeviceClaims(
-  kind: DeviceClaims["kind"],
+  type: DeviceStatementType,
   value: CborValue,
 ): Result<DeviceClaims, FieldFault> {
   const fields = new FieldReader(value);
+  const kind = type === "sm3-bundle" ? "bundle" : type;
   const position = parsePosition(fields);
   if (kind !== "bundle" && position.range.count !== 1) fields.refuse(3);
   switch (kind) {
@@ -146,6 +171,7 @@ export function parseDeviceClaims(
       return fields.finish({
         kind,
         position,
+        hash: bundleHashOf(type),
         root: fields.digest(10),
         time: parseTimeRange(fields, 11),
       });

@@ -37,6 +37,7 @@ export const statementTypes = {
   approval: "application/vnd.tamga.approval.v1+cbor",
   "channel-recovery": "application/vnd.tamga.channel-recovery.v1+cbor",
   evidence: "application/vnd.tamga.evidence.v1+cbor",
+  "sm3-bundle": "application/vnd.tamga.sm3-bundle.v1+cbor",
 } as const;
 export type StatementType = keyof typeof statementTypes;
 
@@ -191,6 +192,7 @@ const typesByName: ReadonlyMap<string, StatementType> = new Map(
       "approval",
       "channel-recovery",
       "evidence",
+      "sm3-bundle",
     ] as const
   ).map((type) => [statementTypes[type], type]),
 );

@@ -44,6 +44,7 @@ const traffic = { frames: 0, bytes: 0 };
 /** Ed25519 is what votes and seals are signed with here, and ES256 what transactions are. */
 const unchecked: CryptoPort = {
   sha256: (bytes) => nodeCrypto.sha256(bytes),
+  sm3: (bytes) => nodeCrypto.sm3(bytes),
   verify: (key, message, signature) =>
     key.algorithm === "ES256" || nodeCrypto.verify(key, message, signature),
 };

@@ -20,7 +20,7 @@ import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import { parseGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { bodyBytesMax } from "@tamga/ledger-core/wire/limits";
 import { parseReading } from "@tamga/ledger-core/wire/reading";
-import { saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
+import { bundleHasher, saltedLeaves } from "@tamga/ledger-core/wire/salted-leaf";
 import type { ParsedStatement } from "@tamga/ledger-core/wire/statement";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import SqliteDatabase from "better-sqlite3";
@@ -172,7 +172,8 @@ function readLeaf(bytes: Uint8Array, bodies: Bodies | undefined): ReadLeaf | und
     case "gap":
     case "start":
     case "heartbeat":
-    case "evidence": {
+    case "evidence":
+    case "sm3-bundle": {
       const claims = unwrap(parseDeviceClaims(type, statement.claims));
       const body =
         claims.kind === "bundle" && bodies !== undefined
@@ -222,9 +223,10 @@ function readBody(
       ? new Uint8Array(brotliDecompressSync(body.bytes, { maxOutputLength: bodyBytesMax }))
       : new Uint8Array(body.bytes);
   const { seed, readings } = unwrap(parseBody(plain));
-  const { root, position } = claims;
+  const { hash, root, position } = claims;
   if (readings.length !== position.range.count) return { digests: [], fault: "BODY_COUNT_WRONG" };
-  if (!equal(rootOf(hasher, saltedLeaves(sha256, seed, readings)), root))
+  const bundleHash = bundleHasher(nodeCrypto, hash);
+  if (!equal(rootOf(treeHasher(bundleHash), saltedLeaves(bundleHash, seed, readings)), root))
     return { digests: [], fault: "BODY_ROOT_WRONG" };
   return { digests: readings.map((bytes) => toHex(unwrap(parseReading(bytes)).frameDigest)) };
 }
