@@ -6,6 +6,7 @@ import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
 import type { EvidenceStatus } from "./evidence-source.ts";
 import type { OutboxStatus } from "./outbox/sqlite-outbox.ts";
+import type { RotationStatus } from "./rotation/key-rotation.ts";
 import type { Signer } from "./signer/signer.ts";
 import type { StreamStatus } from "./stream-source.ts";
 import type { UplinkStatus } from "./uplink/uplink-status.ts";
@@ -34,6 +35,8 @@ export type AgentStatus = {
   readonly uplink: UplinkStatus;
   /** Null where the configuration asks for no evidence. */
   readonly attestation: EvidenceStatus | null;
+  /** Null where the signing key was never replaced. */
+  readonly rotation: RotationStatus | null;
   /** What a person should know; sentences. */
   readonly warnings: readonly string[];
 };
@@ -62,7 +65,7 @@ export function healthChecks(status: () => AgentStatus): readonly HealthCheck[] 
 }
 
 /** Sentences for people, the gravest first. */
-export function warningsOf(status: Omit<AgentStatus, "warnings">): readonly string[] {
+export function warningsOf(status: Omit<AgentStatus, "warnings" | "rotation">): readonly string[] {
   const { uplink, outbox, key, streams, clock, attestation } = status;
   const unattested = attestation?.trouble;
   const emulated = streams.filter((stream) => stream.emulated).map(({ name }) => name);

@@ -19,6 +19,7 @@ import { readDeviceRecord } from "./identity/device-identity.ts";
 import { attestMsMax } from "./limits-daemon.ts";
 import { checkpointOf, streamHeadsOf } from "./outbox/outbox-heads.ts";
 import { outboxMigrations } from "./outbox/outbox-schema.ts";
+import { keyInUse } from "./rotation/rotation-file.ts";
 import { requireKeyUri } from "./signer/open-signer.ts";
 import { transportOf } from "./signer/tpm-signer.ts";
 import { bootPcrs, quoteEvidence } from "./tpm/quote-evidence.ts";
@@ -50,7 +51,7 @@ export function addAttestCommand(program: Command): void {
 }
 
 async function attest(config: AgentConfig, options: AttestOptions): Promise<void> {
-  const uri = requireKeyUri(config.key);
+  const uri = requireKeyUri(keyInUse(config));
   if (uri.scheme !== "tpm")
     throw new OperationalError(
       "KEY_NOT_IN_TPM",

@@ -26,11 +26,16 @@ import { EvidenceSource } from "./evidence-source.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { deviceFile, writeDeviceFile } from "./identity/device-files.ts";
 import { DeviceIdentity, readDeviceRecord } from "./identity/device-identity.ts";
+import { makeTpmKeyProof } from "./identity/tpm-claim.ts";
 import { createLink } from "./link/create-link.ts";
 import { createMetrics } from "./metrics.ts";
 import { outboxMigrations } from "./outbox/outbox-schema.ts";
 import { RowSealing, restCheckOf } from "./outbox/row-sealing.ts";
 import { SqliteOutbox } from "./outbox/sqlite-outbox.ts";
+import { KeyRotation } from "./rotation/key-rotation.ts";
+import { keyInUse, readRotation } from "./rotation/rotation-file.ts";
+import { settleFiles } from "./rotation/settle-files.ts";
+import { HeldSigner } from "./signer/held-signer.ts";
 import { openSigner, requireKeyUri } from "./signer/open-signer.ts";
 import { processModules } from "./signer/pkcs11-module.ts";
 import { renderStatusPage } from "./status-page.ts";
@@ -72,17 +77,23 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   opened.defer(() => lock.release());
   // Before the key is looked for: who is not enrolled should be told that.
   requireSame(config, readDeviceRecord(dataDir));
-  const maker = evidenceMaker(config, clock);
+  const record = readRotation(dataDir);
+  const uri = keyInUse(config, record);
+  // A power cut may have come between the one file that decides and those that follow it.
+  if (record?.key === uri) settleFiles(dataDir, record);
+  const maker = evidenceMaker(config, { uri, clock });
   const signerLogger = logger.child({ component: "signer" });
-  const { key: uri, profile } = config;
-  const signer = await openSigner({ uri, profile, create: false, logger: signerLogger, clock });
+  const { profile } = config;
+  const open = (of: string) =>
+    openSigner({ uri: of, profile, create: false, logger: signerLogger, clock });
+  const signer = new HeldSigner(await open(uri));
   opened.defer(() => signer.close());
   const identity = await DeviceIdentity.load(dataDir, signer);
   const database = openDatabase(deviceFile(dataDir, "outbox"), { migrations: outboxMigrations });
   opened.defer(() => {
     database.close();
   });
-  const rows = await openRows(config, { database, clock });
+  const rows = await openRows(config, { uri: record?.restKey ?? uri, database, clock });
 
   const failure = Promise.withResolvers<never>();
   // Whoever waits for it comes later; until then it must not count as unhandled.
@@ -100,7 +111,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
       journalAfterMs: config.outbox.journal_after,
     },
     address: identity.address,
-    signer,
+    signer: signer.current,
     clock,
     crypto: nodeCrypto,
     randomBytes: freshBytes,
@@ -108,6 +119,24 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     onFailure: (error) => failure.reject(error),
   });
   opened.defer(() => outbox.close());
+  const rotation = new KeyRotation({
+    dataDir,
+    record,
+    key: uri,
+    identity,
+    held: signer,
+    outbox,
+    open,
+    prove: (of, requests, { signal }) => {
+      const key = requireKeyUri(of);
+      const request = { device: identity.address.device, ...requests };
+      return key.scheme === "tpm"
+        ? makeTpmKeyProof(key, request, { clock, signal })
+        : Promise.resolve(undefined);
+    },
+    clock,
+    logger: logger.child({ component: "rotation" }),
+  });
 
   const clockQuality = cachedClockQuality(clock, () => lookAtClock(config.clock_source));
   const chains = new GatewayChains(deviceFile(dataDir, "gatewayChains"));
@@ -130,6 +159,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     identity,
     signer,
     outbox,
+    rotation,
     downlink,
     chains,
     epochs,
@@ -190,6 +220,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     uplink,
     streams,
     evidence: evidence[0],
+    rotation,
   });
   const status = () => reporter.status();
   const notify = new SdNotify(around.notify, logger.child({ component: "systemd" }));
@@ -208,6 +239,12 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
       run: (options) => uplink.run(options),
       close: async () => undefined,
     },
+    {
+      name: "rotation",
+      open: async () => undefined,
+      run: (options) => rotation.run(options),
+      close: async () => undefined,
+    },
     ...streams,
     ...evidence,
     heartbeats,
@@ -218,10 +255,13 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
 }
 
 /** Throws KEY_NOT_IN_TPM where evidence is asked of a device that cannot give any. */
-function evidenceMaker({ attestation, key }: AgentConfig, clock: Clock) {
+function evidenceMaker(
+  { attestation }: AgentConfig,
+  { uri, clock }: { readonly uri: string; readonly clock: Clock },
+) {
   if (attestation === undefined) return undefined;
   const { pcrs, event_log: log } = attestation;
-  return tpmEvidence(requireKeyUri(key), { pcrs, log, clock });
+  return tpmEvidence(requireKeyUri(uri), { pcrs, log, clock });
 }
 
 /** One where the configuration asks for it, else none. */
@@ -236,12 +276,13 @@ function evidenceSources(
 
 async function openRows(
   config: AgentConfig,
-  { database, clock }: { readonly database: Database; readonly clock: Clock },
+  part: { readonly uri: string; readonly database: Database; readonly clock: Clock },
 ): Promise<RowSealing> {
+  const { uri, database, clock } = part;
   const isOn = config.outbox.at_rest !== "off";
   const key = await openRestKey({
     file: deviceFile(config.data_dir, "outboxKey"),
-    uri: requireKeyUri(config.key),
+    uri: requireKeyUri(uri),
     isWanted: isOn,
     known: restCheckOf(database),
     clock,

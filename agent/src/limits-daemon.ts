@@ -16,6 +16,16 @@ export const clockQualityMs = 1_000;
 export const httpAnswerBytesMax = 2_097_152;
 /** Milliseconds for one request over HTTP. */
 export const httpRequestMsMax = 10_000;
+/** Milliseconds between two looks for a wish for another key, and for the first receipt of a new one. */
+export const rotationLookMs = 1_000;
+/** Milliseconds after which a key that could not be used is tried again. */
+export const rotationRetryMs = 30_000;
+/** Milliseconds between two questions for the next key's certificate: doubled each time up to the most. */
+export const rotationAskMsMin = 15_000;
+export const rotationAskMsMax = 300_000;
+/** Replaced keys whose URIs are remembered; bytes of the file that does, with a request and two chains. */
+export const earlierKeysMax = 32;
+export const rotationFileBytesMax = 262_144;
 /** Bytes of a file that holds a one-time code. */
 export const codeBytesMax = 256;
 /** Milliseconds between two looks for the answer to an enrolment request. */

@@ -10,6 +10,7 @@ import { addDecodeCommand } from "./decode.ts";
 import { addDoctorCommand } from "./doctor/doctor-command.ts";
 import { addTokensCommand } from "./doctor/tokens-command.ts";
 import { addEnrolCommand } from "./enrol-command.ts";
+import { addRotateCommand } from "./rotate-command.ts";
 import { run } from "./run.ts";
 import { keepMemoryOutOfCores } from "./signer/no-core-memory.ts";
 import { addStatusCommand } from "./status-command.ts";
@@ -29,6 +30,7 @@ async function main(): Promise<ExitCode> {
   addDoctorCommand(program);
   addTokensCommand(program);
   addAttestCommand(program);
+  addRotateCommand(program);
   program
     .command("run")
     .description("read, sign, store and deliver, until told to stop")

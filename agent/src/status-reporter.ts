@@ -8,6 +8,8 @@ import { warningsOf } from "./agent-status.ts";
 import type { AgentConfig } from "./config.ts";
 import type { EvidenceSource } from "./evidence-source.ts";
 import type { SqliteOutbox } from "./outbox/sqlite-outbox.ts";
+import type { KeyRotation } from "./rotation/key-rotation.ts";
+import { rotationNotes } from "./rotation/rotation-notes.ts";
 import type { Signer } from "./signer/signer.ts";
 import type { StreamSource } from "./stream-source.ts";
 import type { MqttUplink } from "./uplink/mqtt-uplink.ts";
@@ -22,6 +24,7 @@ export type StatusReporterOptions = {
   readonly uplink: Pick<MqttUplink, "status">;
   readonly streams: readonly Pick<StreamSource, "status">[];
   readonly evidence?: Pick<EvidenceSource, "status"> | undefined;
+  readonly rotation?: Pick<KeyRotation, "status" | "holdsRestKey"> | undefined;
 };
 
 export class StatusReporter {
@@ -38,6 +41,7 @@ export class StatusReporter {
 
   status(): AgentStatus {
     const { config, clock, clockQuality, signer, outbox, uplink, streams } = this.#options;
+    const { rotation } = this.#options;
     const uplinkStatus = uplink.status();
     const outboxStatus = outbox.status();
     const { pending, provisional } = outboxStatus.statements;
@@ -59,8 +63,12 @@ export class StatusReporter {
       },
       uplink: uplinkStatus,
       attestation: this.#options.evidence?.status() ?? null,
+      rotation: rotation?.status() ?? null,
     };
-    return { ...status, warnings: warningsOf(status) };
+    return {
+      ...status,
+      warnings: [...warningsOf(status), ...rotationNotes(status.rotation, rotation?.holdsRestKey)],
+    };
   }
 
   /** Statements a second, smoothed over about a minute of questions. */

@@ -3,7 +3,6 @@
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
-import { encodeCertificateMessage } from "@tamga/ledger-core/wire/downlink-message";
 import { isOfChannel } from "./channels.ts";
 import type { Base, ChannelStores } from "./compose-base.ts";
 import { Delivery } from "./delivery/delivery.ts";
@@ -18,6 +17,7 @@ import type { LaneOrdererOptions } from "./ordering/lane-orderer.ts";
 import { LaneOrderer } from "./ordering/lane-orderer.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
 import type { RegistryWatch } from "./registry/registry-watch.ts";
+import { readTpmRoots } from "./registry/tpm-roots.ts";
 
 /** What all channels of the daemon have in common. */
 export type SharedParts = { readonly pool: VerifyPool; readonly watch: RegistryWatch };
@@ -227,8 +227,10 @@ function composeIngest(
   base: ChannelBase,
   parts: SharedParts & { readonly delivery: Delivery; readonly queue: AdmissionQueue },
 ): Ingest {
-  const { clock, metrics, ca, registry, line } = base;
+  const { config, clock, metrics, ca, registry, line } = base;
   const { delivery, queue, watch, pool } = parts;
+  const { tpm_roots: roots, rotation: policy } = config.enrolment;
+  const certifying = { ca, registry, tpmRoots: readTpmRoots(roots), policy };
   return new Ingest({
     pool,
     admit: (admission) => queue.add(admission),
@@ -236,10 +238,10 @@ function composeIngest(
     have: async (access, payload) => delivery.have(access.device, payload),
     renew: async ({ device }, payload) => {
       const request = { device, payload, now: clock.now() };
-      const renewed = await renewOverLine({ ca, registry }, siteFacts(base), request);
+      const { down, refused } = await renewOverLine(certifying, siteFacts(base), request);
       watch.forget();
-      if (!renewed.ok) metrics.refused(renewed.fault.code);
-      else line.broker?.send(device, "certificate", encodeCertificateMessage(renewed.value));
+      if (refused !== undefined) metrics.refused(refused);
+      if (down !== undefined) line.broker?.send(device, down.kind, down.payload);
     },
     clock,
   });

@@ -10,6 +10,7 @@ import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { z } from "zod";
 import { forChannel, requireChannelsApart } from "./channels.ts";
 import { channelsMax, devicePatternsMax } from "./limits.ts";
+import { rotationPolicies } from "./registry/key-rotation.ts";
 
 const identifier = (fallback: string) =>
   z
@@ -130,6 +131,8 @@ export function gatewaySchema(directory: string) {
       .strictObject({
         /** PEM files with the root certificates of TPM makers. */
         tpm_roots: z.array(filePath(directory)).max(64).default([]),
+        /** Which devices may change their signing key without an operator. */
+        rotation: z.enum(rotationPolicies).default("proven"),
       })
       .prefault({}),
     /** Without it the state of devices is not judged. */

@@ -24,6 +24,7 @@ import { approveEnrolment, judgeRequest, repeatAnswer } from "./registry/enrolme
 import { answerText } from "./registry/seal-answer.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
 import { tpmSentences } from "./registry/tpm-sentences.ts";
+import { approveWaiting, listRotations, waitingRotation } from "./rotation-commands.ts";
 import { mqttPortOf } from "./site/address.ts";
 import { openCa, pathsOf } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
@@ -47,11 +48,12 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
               : `${device.device}\t${device.state}\tkey: ${device.keyKind} ${device.kid}\t${until}\n`,
           );
         }
+        listRotations(registry, options.json === true);
       });
     });
   devices
     .command("approve")
-    .description("give a device its certificates")
+    .description("give a device its certificates, or one that it has that of its next key")
     .argument("[device]", "id of a device that asked over the network")
     .option("--key <hex>", "only if this is its key, as `devices list` shows it")
     .option("--request <file>", "the request file of a device that has no network")
@@ -67,7 +69,9 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
     .argument("<device>")
     .action((device: string) => {
       withRegistry(readGatewayConfig(where()), (registry) => {
-        const dropped = registry.drop(parseDevice(device));
+        const name = parseDevice(device);
+        if (registry.rotations.drop(name, "ROTATION_DROPPED")) return;
+        const dropped = registry.drop(name);
         if (!dropped.ok) throw refused(dropped.fault.code, device);
       });
     });
@@ -112,8 +116,16 @@ async function approve(
   const ca = await openCa(config, clock.now());
   const registry = new DeviceRegistry(pathsOf(config).registry);
   try {
-    const request = readRequest(registry, options);
     const tpmRoots = readTpmRoots(config.enrolment.tpm_roots);
+    const rotating = waitingRotation(registry, options.device);
+    if (rotating !== undefined && options.request === undefined) {
+      const facts = siteFacts(channelOfDevice(config, rotating.device));
+      const asked = { ...rotating, now: clock.now(), expected: options.key };
+      const fault = await approveWaiting({ ca, registry, tpmRoots }, facts, asked);
+      if (fault !== undefined) throw refused(fault, rotating.device);
+      return;
+    }
+    const request = readRequest(registry, options);
     const judged = await judgeRequest(request, tpmRoots);
     if (!judged.ok) {
       const { fault } = judged;

@@ -49,11 +49,14 @@ export const downlinkBytesPerDeviceMax = 4 * 1_024 * 1_024;
 export const downlinkMsMax = 30_000;
 /** How often the running gateway looks for what the `devices` commands wrote. */
 export const registryLookMs = 1_000;
-/** Enrolment requests that wait for an operator; keys of one device. */
+/** Enrolment requests that wait for an operator. */
 export const enrolmentsPendingMax = 64;
 /** One-time codes that nobody has used yet. */
 export const invitationsMax = 1_024;
-export const keysPerDeviceMax = 4;
+/** Signing keys that a device ever had, each with its certificate; a key a year is enough for its life. */
+export const keysPerDeviceMax = 32;
+/** Newest TLS certificates of a device that open a connection. */
+export const tlsCertificatesPerDeviceMax = 4;
 /** Pages of one `have` exchange. */
 export const havePagesMax = 64;
 /** Ranges that one exchange looks up of what is pending, and of what is kept; rows that it answers with. */

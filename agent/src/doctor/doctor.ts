@@ -9,6 +9,7 @@ import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-
 import type { AgentConfig } from "../config.ts";
 import { gatewaysOf, requireSame } from "../device-config.ts";
 import { DeviceIdentity } from "../identity/device-identity.ts";
+import { keyInUse } from "../rotation/rotation-file.ts";
 import type { KeyUri } from "../signer/key-uri.ts";
 import { parseKeyUri } from "../signer/key-uri.ts";
 import { openSigner } from "../signer/open-signer.ts";
@@ -41,7 +42,7 @@ export async function* examine(
   const identity: { value?: DeviceIdentity } = {};
   yield* await attempt("key", async () => {
     identity.value = await checkKey(config);
-    const { key } = config;
+    const key = keyInUse(config);
     return key.startsWith("file:")
       ? [warn("key", "It signs and is verified; it is a file, which whoever reads it can copy.")]
       : [ok("key", "It signs and is verified, and it belongs to the device's certificate.")];
@@ -50,7 +51,7 @@ export async function* examine(
     yield* checkIdentity(identity.value);
     yield* await attempt("gateway", () => checkGateways(config, identity.value, options));
   }
-  if (!running) yield* await findHardware(uriOf(config.key), options);
+  if (!running) yield* await findHardware(uriOf(keyInUse(config)), options);
   if (config.stream.length === 0)
     yield warn("streams", "No [[stream]] is configured: add your first meter to agent.toml.");
   else if (running) {
@@ -105,7 +106,8 @@ function checkClock(config: AgentConfig): Finding {
 }
 
 async function checkKey(config: AgentConfig): Promise<DeviceIdentity> {
-  const { key: uri, profile } = config;
+  const { profile } = config;
+  const uri = keyInUse(config);
   // To open a key is to have it sign a challenge.
   const signer = await openSigner({ uri, profile, create: false });
   try {

@@ -21,6 +21,8 @@ export const deviceFiles = {
   gatewayChains: "gateway-chains.json",
   epochs: "epochs.tamga",
   owesKept: "gateway-wants-kept",
+  rotation: "rotation.json",
+  nextKey: "next-key.json",
   httpAddress: "http.address",
 } as const;
 

@@ -53,7 +53,7 @@ export class DeviceIdentity {
   readonly policy: TrustPolicy;
   readonly #dataDir: string;
   readonly #tlsKey: KeyObject;
-  readonly #signingKey: PublicKey;
+  #signingKey: PublicKey;
   #certificates: DeviceCertificates;
   #tlsChain: readonly Uint8Array[];
 
@@ -141,20 +141,38 @@ export class DeviceIdentity {
   /** New requests for the same two keys. Throws what {@link Signer.sign} throws. */
   async renewal(signer: Signer, options: { readonly signal: AbortSignal }): Promise<RenewMessage> {
     const { device } = this.record;
-    return {
-      signing: await buildCsr(signer, device, options),
-      tls: await csrForTlsKey(this.#tlsKey, device),
-    };
+    return { signing: await buildCsr(signer, device, options), tls: await this.tlsRequest() };
+  }
+
+  /** PKCS#10 for the TLS key, which stays when the signing key changes. */
+  tlsRequest(): Promise<Uint8Array> {
+    return csrForTlsKey(this.#tlsKey, this.record.device);
+  }
+
+  /** Judges certificates for another signing key; nothing is kept. Faults: CERTIFICATE_*. */
+  judgeNext(
+    signingKey: PublicKey,
+    message: CertificateMessage,
+  ): Result<DeviceCertificates, DeviceCertificateFault> {
+    const tlsKey = present(publicKeyOf(this.#tlsKey), "public half of the TLS key");
+    const expected = { address: this.record, ca: this.ca, signingKey, tlsKey };
+    return judgeDeviceCertificates(nodeCrypto, expected, message);
+  }
+
+  /** Goes on with another signing key, whose certificates are on disk. */
+  adopt(
+    signingKey: PublicKey,
+    certificates: DeviceCertificates & { readonly tlsChain: readonly Uint8Array[] },
+  ): void {
+    const { signing, tls, tlsChain } = certificates;
+    this.#signingKey = signingKey;
+    this.#certificates = { signing, tls };
+    this.#tlsChain = tlsChain;
   }
 
   /** Takes renewed certificates; they are on disk when this returns. Faults: CERTIFICATE_*. */
   renew(message: CertificateMessage): Result<DeviceCertificates, DeviceCertificateFault> {
-    const tlsKey = present(publicKeyOf(this.#tlsKey), "public half of the TLS key");
-    const judged = judgeDeviceCertificates(
-      nodeCrypto,
-      { address: this.record, ca: this.ca, signingKey: this.#signingKey, tlsKey },
-      message,
-    );
+    const judged = this.judgeNext(this.#signingKey, message);
     if (!judged.ok) return judged;
     // One before the other: after a crash in between both are still good on their own.
     writeDeviceFile(this.#dataDir, "signing", encodeCertificatesPem(message.signing));

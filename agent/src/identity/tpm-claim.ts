@@ -11,6 +11,7 @@ import { certifyQualifier } from "@tamga/ledger-core/tpm/certify-qualifier";
 import { tpmHandles } from "@tamga/ledger-core/tpm/tpm-numbers";
 import type { EnrolmentRequest, SealedAnswer, TpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import { sealedAnswerContext } from "@tamga/ledger-core/wire/enrolment";
+import type { TpmKeyProof } from "@tamga/ledger-core/wire/key-rotation";
 import type { TpmKeyUri } from "../signer/key-uri.ts";
 import { transportOf } from "../signer/tpm-signer.ts";
 import { attestationKeyTemplate, endorsementTemplates } from "../tpm/key-templates.ts";
@@ -54,6 +55,25 @@ export async function makeTpmClaim(
       certified: certified.attest,
       signature: certified.signatureBytes,
     };
+  });
+}
+
+/** Lets the TPM certify a further key of the device that was enrolled with it. @throws OperationalError TPM_* */
+export function makeTpmKeyProof(
+  uri: TpmKeyUri,
+  request: Pick<EnrolmentRequest, "device" | "signing" | "tls">,
+  { clock, signal }: TpmUser,
+): Promise<TpmKeyProof> {
+  return Tpm.use(transportOf(uri), { clock, signal }, async (tpm) => {
+    const attestation = await attestationKey(tpm);
+    const signing = await readKey(tpm, uri.handle);
+    const certified = await certify(tpm, {
+      key: signing.handle,
+      attestationKey: attestation.handle,
+      qualifying: certifyQualifier(nodeCrypto, request),
+    });
+    const { attest, signatureBytes } = certified;
+    return { signingKey: signing.publicBytes, certified: attest, signature: signatureBytes };
   });
 }
 

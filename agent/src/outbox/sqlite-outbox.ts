@@ -21,7 +21,7 @@ import { CommitQueue } from "./commit-queue.ts";
 import type { OutboxConfig } from "./outbox.ts";
 import { bodyCost, statementCost, toRange } from "./outbox.ts";
 import type { RunRow } from "./outbox-store.ts";
-import { OutboxStore } from "./outbox-store.ts";
+import { OutboxStore, plainBytes } from "./outbox-store.ts";
 import type { RowSealing } from "./row-sealing.ts";
 import { RunWriter } from "./run-writer.ts";
 import type { SendMark, StatementToSend, StoredStatement } from "./sending.ts";
@@ -79,7 +79,8 @@ export class SqliteOutbox {
   readonly #writers = new Map<number, RunWriter>();
   readonly #open = new Set<number>();
   readonly #abort = new AbortController();
-  readonly #make: ReturnType<typeof statementMaker>;
+  #make: ReturnType<typeof statementMaker>;
+  #keyKind: Signer["keyKind"];
   #signing: string | undefined;
   #failed = false;
   #statingGaps = false;
@@ -96,6 +97,14 @@ export class SqliteOutbox {
     });
     this.#sending = new Sending(this.#store, liveWindowMax);
     this.#make = statementMaker(crypto.sha256, { signer, address });
+    this.#keyKind = signer.keyKind;
+  }
+
+  /** Every statement that is begun from now on is by this key; one under way is finished by the key before. */
+  signWith(signer: Signer): void {
+    const { crypto, address } = this.#options;
+    this.#make = statementMaker(crypto.sha256, { signer, address });
+    this.#keyKind = signer.keyKind;
   }
 
   /**
@@ -134,7 +143,7 @@ export class SqliteOutbox {
       kind: "start",
       predecessor: newest === undefined ? undefined : this.#writer(newest),
       agentVersion,
-      keyKind: this.#options.signer.keyKind,
+      keyKind: this.#keyKind,
       protocol,
       emulated,
     });
@@ -246,6 +255,18 @@ export class SqliteOutbox {
   /** The statement that a proof speaks of; undefined when it is not, or no longer, here. */
   find(incarnation: Uint8Array, first: bigint): StoredStatement | undefined {
     return this.#sending.find(incarnation, first);
+  }
+
+  /** The place of the newest statement on disk; 0 where there is none. */
+  lastOrdinal(): number {
+    return this.#store.statements.last();
+  }
+
+  /** Some statements after that place which are final, oldest first. */
+  finalAfter(ordinal: number): readonly { readonly id: number; readonly bytes: Uint8Array }[] {
+    return this.#store.statements
+      .finalAfter(ordinal)
+      .map((row) => ({ id: row.ordinal, bytes: plainBytes(row.bytes) }));
   }
 
   /** A provisional receipt of each was verified. Resolves when that is on disk. */
@@ -387,7 +408,7 @@ export class SqliteOutbox {
     const writer = new RunWriter(row, {
       store: this.#store,
       queue: this.#queue,
-      make: this.#make,
+      make: (part, options) => this.#make(part, options),
       crypto,
       bundleHash: config.bundleHash ?? "sha-256",
       randomBytes,

@@ -49,6 +49,15 @@ export class StatementTable {
     return this.#sql.at.get(run, first);
   }
 
+  last(): number {
+    return this.#sql.last.get()?.last ?? 0;
+  }
+
+  /** A few that are final and come after this one. */
+  finalAfter(ordinal: number): readonly Pick<StatementRow, "ordinal" | "bytes">[] {
+    return this.#sql.finalAfter.all(ordinal);
+  }
+
   body(ordinal: number): BodyRow | undefined {
     return this.#sql.body.get(ordinal);
   }
@@ -118,6 +127,13 @@ function prepare(database: Database) {
     get: database.prepare<[number], StatementRow>("SELECT * FROM statement WHERE ordinal = ?"),
     at: database.prepare<[number, number], StatementRow>(
       "SELECT * FROM statement WHERE run = ? AND first = ?",
+    ),
+    last: database.prepare<[], { readonly last: number | null }>(
+      "SELECT max(ordinal) AS last FROM statement",
+    ),
+    finalAfter: database.prepare<[number], Pick<StatementRow, "ordinal" | "bytes">>(
+      `SELECT ordinal, bytes FROM statement INDEXED BY statement_settled
+       WHERE state >= 2 AND ordinal > ? AND state = 2 ORDER BY ordinal LIMIT 64`,
     ),
     body: database.prepare<[number], BodyRow>(
       "SELECT encoding, length, bytes FROM body WHERE ordinal = ?",

@@ -11,6 +11,7 @@ import {
   parseProofMessage,
   parseWantMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
+import { parseRenewedMessage } from "@tamga/ledger-core/wire/renewed-message";
 import { parseTopic } from "@tamga/ledger-core/wire/topic";
 import { eventOf } from "../agent-event.ts";
 import type { StoredStatement } from "../outbox/sending.ts";
@@ -62,6 +63,9 @@ export class DownlinkReceiver {
         break;
       case "epochs":
         this.#port.watch(this.#epochs(payload));
+        break;
+      case "renewed":
+        this.#port.watch(this.#renewed(payload));
         break;
       default:
         assertNever(kind);
@@ -231,6 +235,14 @@ export class DownlinkReceiver {
     logger.info({ event: "certificate.renewed", notAfter }, "certificates renewed");
     this.#answered = true;
     this.#port.step({ type: "renewed" });
+  }
+
+  /** The answer to a request for another signing key, with which the next connection begins. */
+  async #renewed(payload: Uint8Array): Promise<void> {
+    const { state, rotation } = this.#options;
+    const parsed = parseRenewedMessage(payload);
+    if (!parsed.ok) state.refusedDownlink(parsed.fault.code, { kind: "renewed" });
+    else if (await rotation?.take(parsed.value)) this.#port.step({ type: "renewed" });
   }
 
   /** Judged at once, so that a head which comes next is judged by it; on disk before anything is freed by it. */

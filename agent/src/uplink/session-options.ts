@@ -6,6 +6,7 @@ import type { EventSink } from "../agent-event.ts";
 import type { DeviceIdentity } from "../identity/device-identity.ts";
 import type { StoredStatement } from "../outbox/sending.ts";
 import type { SqliteOutbox } from "../outbox/sqlite-outbox.ts";
+import type { KeyRotation } from "../rotation/key-rotation.ts";
 import type { Signer } from "../signer/signer.ts";
 import type { Downlink } from "./downlink.ts";
 import type { GatewayChains } from "./gateway-chains.ts";
@@ -38,6 +39,8 @@ export type SessionOptions = {
   readonly identity: DeviceIdentity;
   readonly signer: Signer;
   readonly outbox: UplinkOutbox;
+  /** Absent where the signing key never changes. */
+  readonly rotation?: Pick<KeyRotation, "connected" | "due" | "take">;
   readonly downlink: Downlink<StoredStatement>;
   readonly chains: GatewayChains;
   readonly epochs: KnownEpochs;

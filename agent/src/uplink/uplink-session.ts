@@ -53,8 +53,9 @@ export class UplinkSession {
 
   /** Works until the connection ends or the signal aborts. */
   async run(line: MqttLine, { signal }: { readonly signal: AbortSignal }): Promise<SessionEnd> {
-    const { clock, identity, outbox } = this.#options;
+    const { clock, identity, outbox, rotation } = this.#options;
     this.#line = line;
+    rotation?.connected();
     // What was lost while nobody listened is said now; a failure is the outbox's, which ends us.
     outbox.stateGaps().catch(() => undefined);
     const certificate = identity.state(clock.now());
@@ -114,6 +115,7 @@ export class UplinkSession {
       }
       const { pending, provisional } = outbox.status().statements;
       this.#step({ type: "tick", at: clock.monotonic(), unsettled: pending + provisional });
+      this.#askForNextKey();
     }
   }
 
@@ -154,6 +156,15 @@ export class UplinkSession {
     const { identity, signer } = this.#options;
     const message = await identity.renewal(signer, { signal: this.#abort.signal });
     await this.#publish(uplinkTopic(identity.address, "renew"), encodeRenewMessage(message));
+  }
+
+  /** Beside everything else: no reading waits for it, and its answer may take weeks. */
+  #askForNextKey(): void {
+    const { identity, rotation, clock, uplink } = this.#options;
+    if (uplink.phase !== "sending") return;
+    const payload = rotation?.due(clock.monotonic());
+    if (payload !== undefined)
+      this.#watch(this.#publish(uplinkTopic(identity.address, "renew"), payload));
   }
 
   #publish(topic: string, payload: Uint8Array): Promise<void> {

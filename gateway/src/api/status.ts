@@ -95,16 +95,19 @@ export function readStatus(sources: StatusSources): GatewayStatus {
       ...running.map((one) => ({ state: "running" as const, ...one })),
       ...sources.stopped.map((one) => ({ state: "stopped" as const, ...one })),
     ],
-    devices: registry.list().map((device) => ({
-      device: device.device,
-      channel: sources.channelOf(device.device),
-      state: device.state,
-      keyKind: device.keyKind,
-      online: sources.isOnline(device.device),
-      certificateUntil:
-        device.notAfter === undefined ? null : new Date(device.notAfter).toISOString(),
-      attestation: sources.attestationOf(device.device),
-    })),
+    // Of a device with several keys, the one that it goes on with.
+    devices: [...new Map(registry.list().map((one) => [one.device, one])).values()].map(
+      (device) => ({
+        device: device.device,
+        channel: sources.channelOf(device.device),
+        state: device.state,
+        keyKind: device.keyKind,
+        online: sources.isOnline(device.device),
+        certificateUntil:
+          device.notAfter === undefined ? null : new Date(device.notAfter).toISOString(),
+        attestation: sources.attestationOf(device.device),
+      }),
+    ),
     refusals: Object.fromEntries(metrics.refusals),
   };
 }

@@ -15,12 +15,15 @@ import type { RevocationReason } from "@tamga/ledger-core/wire/channel-claims";
 import type { EnrolmentRequest, KeyKind, TpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import { encodeTpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { RenewalOutcome } from "@tamga/ledger-core/wire/renewed-message";
 import type { Database } from "better-sqlite3";
-import { enrolmentsPendingMax, keysPerDeviceMax } from "../limits.ts";
+import { enrolmentsPendingMax, keysPerDeviceMax, tlsCertificatesPerDeviceMax } from "../limits.ts";
 import { Invitations } from "./invitations.ts";
 import type { DeviceKey, KeyRow } from "./key-row.ts";
 import { keyKindOf, storedClaim, storedKey, toKey } from "./key-row.ts";
 import { registrySchema } from "./registry-schema.ts";
+import type { RotationRequest } from "./rotations.ts";
+import { Rotations } from "./rotations.ts";
 
 /** A TLS certificate by the SHA-256 of its DER: a client that proves its key is this device. */
 export type TlsIdentity = {
@@ -51,11 +54,13 @@ export type RegistryFault = {
 
 export class DeviceRegistry {
   readonly invitations: Invitations;
+  readonly rotations: Rotations;
   readonly #db: Database;
 
   constructor(path: string) {
     this.#db = openDatabase(path, { migrations: registrySchema });
     this.invitations = new Invitations(this.#db);
+    this.rotations = new Rotations(this.#db);
   }
 
   /**
@@ -168,20 +173,34 @@ export class DeviceRegistry {
         this.#db
           .prepare("INSERT OR REPLACE INTO tls_certificate VALUES (?, ?, ?, ?)")
           .run(tls.fingerprint, key.device, tls.notAfter, tls.certificate);
-        // A device keeps its newest certificates only, as many as it may have keys. Dates do not say
-        // which those are: clocks are set back.
+        // A device keeps its newest certificates only. Dates do not say which those are: clocks are set back.
         this.#db
           .prepare(
             `DELETE FROM tls_certificate WHERE device = ? AND fingerprint NOT IN (
                SELECT fingerprint FROM tls_certificate WHERE device = ? ORDER BY rowid DESC LIMIT ?)`,
           )
-          .run(key.device, key.device, keysPerDeviceMax);
+          .run(key.device, key.device, tlsCertificatesPerDeviceMax);
         this.#db.prepare("DELETE FROM request WHERE device = ?").run(key.device);
         if (key.tpm !== undefined)
           this.#db
             .prepare("INSERT OR REPLACE INTO device_tpm VALUES (?, ?)")
             .run(key.device, encodeTpmClaim(key.tpm));
         return ok(null);
+      })
+      .immediate();
+  }
+
+  /** Stores a device's next key with what was answered to its request, in one commit. Faults: as {@link admit}. */
+  rotate(
+    key: Parameters<DeviceRegistry["admit"]>[0],
+    tls: Parameters<DeviceRegistry["admit"]>[1],
+    { outcome, ...request }: RotationRequest & { readonly outcome: RenewalOutcome },
+  ): Result<null, RegistryFault> {
+    return this.#db
+      .transaction((): Result<null, RegistryFault> => {
+        const admitted = this.admit(key, tls);
+        if (admitted.ok) this.rotations.certified(request, outcome);
+        return admitted;
       })
       .immediate();
   }
@@ -193,9 +212,10 @@ export class DeviceRegistry {
     return row === undefined ? undefined : toKey(row);
   }
 
+  /** In the order of their admission: the last is the one that it goes on with. */
   keysOf(device: Identifier): readonly DeviceKey[] {
     return this.#db
-      .prepare<[string], KeyRow>("SELECT * FROM device_key WHERE device = ? ORDER BY not_after")
+      .prepare<[string], KeyRow>("SELECT * FROM device_key WHERE device = ? ORDER BY rowid")
       .all(device)
       .map(toKey);
   }
@@ -272,6 +292,7 @@ export class DeviceRegistry {
     }
   }
 
+  /** One for each request and key; of a device with several keys the one that it goes on with comes last. */
   list(): readonly DeviceSummary[] {
     const pending = this.#db
       .prepare<[], { device: Identifier; key_kind: string; kid: Uint8Array }>(
@@ -286,7 +307,7 @@ export class DeviceRegistry {
         notAfter: undefined,
       }));
     const keys = this.#db
-      .prepare<[], KeyRow>("SELECT * FROM device_key ORDER BY device, not_after")
+      .prepare<[], KeyRow>("SELECT * FROM device_key ORDER BY device, rowid")
       .all()
       .map(toKey)
       .map((key) => ({

@@ -125,7 +125,7 @@ export async function judgeRequest(
  * The signing key of a request that both of its keys signed, and its thumbprint.
  * Faults: CSR_*; CSR_KEYS_EQUAL, since a TLS key must never sign evidence.
  */
-async function judgeKeys(
+export async function judgeKeys(
   request: Pick<EnrolmentRequest, "device" | "signing" | "tls">,
 ): Promise<Result<{ readonly kid: Digest; readonly key: PublicKey }, CsrFault>> {
   const signing = await readCertificationRequest(request.signing, request.device);
@@ -160,7 +160,7 @@ export async function approveEnrolment(
 ): Promise<Result<EnrolmentAnswer, EnrolmentFault>> {
   const judged = await judgeRequest(request, tpmRoots);
   if (!judged.ok) return judged;
-  const issued = await issue(ca, site, { ...request, now });
+  const issued = await issueCertificates(ca, site, { ...request, now });
   if (!issued.ok) return issued;
   const { tpm } = request;
   const key = { ...issued.value.key, ...(tpm === undefined ? {} : { tpm }) };
@@ -196,17 +196,20 @@ export async function renewCertificates(
 ): Promise<Result<CertificateMessage, EnrolmentFault>> {
   const { device, message, now } = renewal;
   const keys = registry.keysOf(device);
-  const keyKind = keys.at(-1)?.keyKind;
-  if (keyKind === undefined) return err({ code: "RENEWAL_DEVICE_UNKNOWN" });
-  const issued = await issue(ca, site, { device, keyKind, ...message, now });
+  if (keys.length === 0) return err({ code: "RENEWAL_DEVICE_UNKNOWN" });
+  const judged = await judgeKeys({ device, ...message });
+  if (!judged.ok) return judged;
+  const keyKind = keys.find(({ kid }) => equal(kid, judged.value.kid))?.keyKind;
+  if (keyKind === undefined) return err({ code: "RENEWAL_KEY_UNKNOWN" });
+  const issued = await issueCertificates(ca, site, { device, keyKind, ...message, now });
   if (!issued.ok) return issued;
   const { key, tls } = issued.value;
-  if (!keys.some((known) => equal(known.kid, key.kid))) return err({ code: "RENEWAL_KEY_UNKNOWN" });
   const admitted = registry.admit(key, tls);
   return admitted.ok ? ok(issued.value.message) : admitted;
 }
 
-async function issue(
+/** Both certificates of a request that was judged, and what the registry keeps. Faults: CSR_*, CERTIFICATE_*. */
+export async function issueCertificates(
   ca: SiteCa,
   site: SiteFacts,
   request: EnrolmentRequest & { readonly now: UnixMillis },

@@ -23,4 +23,8 @@ export const registrySchema = [
   `CREATE TABLE invitation (
      id BLOB PRIMARY KEY, key BLOB NOT NULL, device TEXT, until INTEGER NOT NULL, kid BLOB) STRICT;
    CREATE UNIQUE INDEX invitation_kid ON invitation (kid) WHERE kid IS NOT NULL;`,
+  `CREATE TABLE rotation (
+     request BLOB PRIMARY KEY, device TEXT NOT NULL, from_kid BLOB NOT NULL, to_kid BLOB NOT NULL,
+     message BLOB NOT NULL, at INTEGER NOT NULL, certified INTEGER NOT NULL, answer BLOB) STRICT;
+   CREATE INDEX rotation_device ON rotation (device);`,
 ];

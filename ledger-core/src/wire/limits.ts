@@ -48,6 +48,10 @@ export const statementsPerProofMax = 1_024;
 export const multiproofHashesMax = 24 * statementsPerProofMax;
 /** Bytes of a certification request (PKCS#10). */
 export const certificationRequestBytesMax = 4_096;
+/** Bytes of a statement by which a device names its next signing key: a signature of RSA-4096 fits. */
+export const rotationStatementBytesMax = 1_024;
+/** Letters of a code by which a gateway refuses a request. */
+export const refusalCodeLengthMax = 64;
 /** Bytes of one structure of a TPM in an enrolment file: RSA-4096 fits. */
 export const tpmStructureBytesMax = 2_048;
 /** Characters of an enrolment file. */

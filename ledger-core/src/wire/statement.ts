@@ -38,6 +38,7 @@ export const statementTypes = {
   "channel-recovery": "application/vnd.tamga.channel-recovery.v1+cbor",
   evidence: "application/vnd.tamga.evidence.v1+cbor",
   "sm3-bundle": "application/vnd.tamga.sm3-bundle.v1+cbor",
+  "key-rotation": "application/vnd.tamga.key-rotation.v1+cbor",
 } as const;
 export type StatementType = keyof typeof statementTypes;
 
@@ -193,6 +194,7 @@ const typesByName: ReadonlyMap<string, StatementType> = new Map(
       "channel-recovery",
       "evidence",
       "sm3-bundle",
+      "key-rotation",
     ] as const
   ).map((type) => [statementTypes[type], type]),
 );

@@ -4,7 +4,7 @@ import type { Identifier } from "./identifier.ts";
 import { parseIdentifier } from "./identifier.ts";
 
 export const uplinkKinds = ["statement", "have", "renew"] as const;
-export const downlinkKinds = ["want", "head", "proof", "certificate", "epochs"] as const;
+export const downlinkKinds = ["want", "head", "proof", "certificate", "epochs", "renewed"] as const;
 export type UplinkKind = (typeof uplinkKinds)[number];
 export type DownlinkKind = (typeof downlinkKinds)[number];
 

@@ -1,0 +1,307 @@
+/**
+ * Replaces the signing key of a running agent: asks with both keys for the new one's certificate, signs with it from
+ * then on, and says that the old one may go once a statement by the new one has a final receipt. Each step is on disk
+ * before it takes effect, and nothing of it holds up a reading.
+ */
+
+import { existsSync } from "node:fs";
+import { equal, toHex } from "@tamga/ledger-core/base/bytes";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
+import { monotonicMillis } from "@tamga/ledger-core/base/time";
+import type { Logger } from "@tamga/ledger-core/daemon/logger";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
+import type { TpmKeyProof } from "@tamga/ledger-core/wire/key-rotation";
+import {
+  encodeRotationMessage,
+  parseRotationMessage,
+  rotationIdentity,
+} from "@tamga/ledger-core/wire/key-rotation";
+import type { RenewedMessage } from "@tamga/ledger-core/wire/renewed-message";
+import { parseStatement } from "@tamga/ledger-core/wire/statement";
+import { deviceFile } from "../identity/device-files.ts";
+import type { DeviceIdentity } from "../identity/device-identity.ts";
+import {
+  earlierKeysMax,
+  rotationAskMsMax,
+  rotationAskMsMin,
+  rotationLookMs,
+  rotationRetryMs,
+} from "../limits-daemon.ts";
+import type { SqliteOutbox } from "../outbox/sqlite-outbox.ts";
+import type { HeldSigner } from "../signer/held-signer.ts";
+import type { Signer } from "../signer/signer.ts";
+import { kidOf, makeRotationRequest } from "./make-request.ts";
+import type { RotationRecord, RotationStep } from "./rotation-file.ts";
+import { forgetNextKey, readNextKey, writeRotation } from "./rotation-file.ts";
+import { settleFiles } from "./settle-files.ts";
+
+/** What people see; `from` and `to` are key URIs. */
+export type RotationStatus = {
+  readonly phase: RotationStep["phase"] | "wanted";
+  readonly from: string;
+  readonly to: string;
+  /** Why it does not go on: a gateway's refusal, `WAITING`, or the fault of a key. */
+  readonly trouble: string | undefined;
+};
+
+export type KeyRotationOptions = {
+  readonly dataDir: string;
+  /** As it is on disk; `key` where nothing is. */
+  readonly record: RotationRecord | undefined;
+  /** URI of the key that `held` opened with. */
+  readonly key: string;
+  readonly identity: DeviceIdentity;
+  readonly held: HeldSigner;
+  readonly outbox: Pick<SqliteOutbox, "signWith" | "lastOrdinal" | "finalAfter">;
+  /** Opens a key that is there. */
+  readonly open: (uri: string) => Promise<Signer>;
+  /** Has a TPM certify a key of its own for these requests; undefined where the key is in none. */
+  readonly prove: (
+    uri: string,
+    requests: { readonly signing: Uint8Array; readonly tls: Uint8Array },
+    options: { readonly signal: AbortSignal },
+  ) => Promise<TpmKeyProof | undefined>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+};
+
+export class KeyRotation {
+  readonly #options: KeyRotationOptions;
+  #record: RotationRecord;
+  #wanted: string | undefined;
+  #trouble: string | undefined;
+  #askAt: MonotonicMillis | undefined;
+  #pauseMs = rotationAskMsMin;
+  #tryAt: MonotonicMillis | undefined;
+  #switching = false;
+  /** Statements up to here are not the ones that are looked for. */
+  #seen: number | undefined;
+
+  constructor(options: KeyRotationOptions) {
+    this.#options = options;
+    const { record, key } = options;
+    // A key that the operator himself put into the configuration ends what was under way.
+    this.#record =
+      record === undefined || record.key !== key
+        ? { key, earlier: record?.earlier ?? [], step: undefined }
+        : record;
+  }
+
+  status(): RotationStatus | null {
+    const { key, step } = this.#record;
+    const trouble = this.#trouble;
+    if (this.#wanted !== undefined && step?.phase !== "proving")
+      return { phase: "wanted", from: key, to: this.#wanted, trouble };
+    if (step === undefined) return null;
+    return step.phase === "asking"
+      ? { phase: "asking", from: key, to: step.to, trouble }
+      : { phase: step.phase, from: step.from, to: key, trouble };
+  }
+
+  /** Whether the key of encrypted readings still lies beside the replaced one. */
+  get holdsRestKey(): boolean {
+    const { restKey, step } = this.#record;
+    return restKey !== undefined && step?.phase !== "asking" && restKey === step?.from;
+  }
+
+  /** A new connection: what is asked for is asked anew. */
+  connected(): void {
+    this.#askAt = undefined;
+    this.#pauseMs = rotationAskMsMin;
+  }
+
+  /** The payload of a `up/renew` that is to go now, if any; it comes again until it is answered. */
+  due(now: MonotonicMillis): Uint8Array | undefined {
+    const { step } = this.#record;
+    if (step?.phase !== "asking" || this.#switching) return undefined;
+    if (this.#askAt !== undefined && now < this.#askAt) return undefined;
+    this.#askAt = monotonicMillis(now + this.#pauseMs);
+    this.#pauseMs = Math.min(rotationAskMsMax, 2 * this.#pauseMs);
+    return step.request;
+  }
+
+  /** Takes an answer. @returns whether the new key is in use now. Faults are shown in the status. */
+  async take(message: RenewedMessage): Promise<boolean> {
+    const { step } = this.#record;
+    if (step?.phase !== "asking" || this.#switching) return false;
+    const request = parseRotationMessage(step.request);
+    const identity = request.ok ? rotationIdentity(nodeCrypto, request.value) : undefined;
+    if (identity === undefined || !equal(identity, message.request)) return false;
+    const { outcome } = message;
+    if (outcome.type !== "certified") {
+      this.#tell(outcome.type === "waiting" ? "WAITING" : outcome.code);
+      return false;
+    }
+    this.#switching = true;
+    try {
+      return await this.#switch(step, outcome.certificates);
+    } finally {
+      this.#switching = false;
+    }
+  }
+
+  async #switch(
+    step: Extract<RotationStep, { phase: "asking" }>,
+    certificates: { readonly signing: readonly Uint8Array[]; readonly tls: readonly Uint8Array[] },
+  ): Promise<boolean> {
+    const { dataDir, identity, held, outbox, logger } = this.#options;
+    const next = await this.#opened(step.to);
+    if (next === undefined) return false;
+    const judged = identity.judgeNext(next.publicKey(), certificates);
+    if (!judged.ok) {
+      await next.close();
+      this.#tell(judged.fault.code);
+      return false;
+    }
+    const { key: from, earlier, restKey } = this.#record;
+    const rest = existsSync(deviceFile(dataDir, "outboxKey")) ? (restKey ?? from) : undefined;
+    this.#keep({
+      key: step.to,
+      earlier: [...earlier.filter((uri) => uri !== step.to), from].slice(-earlierKeysMax),
+      ...(rest === undefined ? {} : { restKey: rest }),
+      step: {
+        phase: "proving",
+        from,
+        fromKid: kidOf(held.publicKey()),
+        toKid: step.toKid,
+        ...certificates,
+        after: outbox.lastOrdinal(),
+      },
+    });
+    settleFiles(dataDir, this.#record);
+    identity.adopt(next.publicKey(), { ...judged.value, tlsChain: certificates.tls });
+    outbox.signWith(next);
+    held.use(next);
+    this.#trouble = undefined;
+    this.#seen = undefined;
+    logger.info(
+      { event: "rotation.switched", kid: toHex(step.toKid) },
+      "the new key signs; the old one is kept until a statement by it is final",
+    );
+    return true;
+  }
+
+  /** Looks for what an operator asks, and for the first receipt of the new key, until the signal aborts. */
+  async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      await this.look({ signal });
+      await clock.sleep(rotationLookMs, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** One look. */
+  async look({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    this.#findReceipt();
+    try {
+      await this.#takeWish({ signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof OperationalError)) throw error;
+      this.#failed(error.code);
+    }
+  }
+
+  async #takeWish({ signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { dataDir, clock } = this.#options;
+    const wish = readNextKey(dataDir);
+    this.#wanted = wish !== undefined && "to" in wish ? wish.to : undefined;
+    const { step } = this.#record;
+    // One at a time: until the new key is proved, another one has to wait.
+    if (wish === undefined || this.#switching || step?.phase === "proving") return;
+    if ("cancel" in wish) {
+      if (step?.phase === "asking") this.#keep({ ...this.#record, step: undefined });
+      this.#trouble = undefined;
+      forgetNextKey(dataDir);
+      return;
+    }
+    if (this.#tryAt !== undefined && clock.monotonic() < this.#tryAt) return;
+    await this.#ask(wish.to, { signal });
+  }
+
+  async #ask(to: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+    const { dataDir, identity, held, clock, logger } = this.#options;
+    const next = await this.#opened(to);
+    if (next === undefined) return;
+    try {
+      const toKid = kidOf(next.publicKey());
+      if (equal(toKid, kidOf(held.publicKey()))) {
+        this.#failed("ROTATION_SAME_KEY");
+        return;
+      }
+      const message = await makeRotationRequest(
+        { from: held.current, to: next },
+        {
+          address: identity.address,
+          tls: await identity.tlsRequest(),
+          now: clock.now(),
+          prove: (requests) => this.#options.prove(to, requests, { signal }),
+        },
+        { signal },
+      );
+      const request = encodeRotationMessage(message);
+      this.#keep({ ...this.#record, step: { phase: "asking", to, toKid, request } });
+      forgetNextKey(dataDir);
+      this.#wanted = undefined;
+      this.#trouble = undefined;
+      this.connected();
+      logger.info({ event: "rotation.asking", kid: toHex(toKid) }, "asks for the next key");
+    } finally {
+      await next.close();
+    }
+  }
+
+  /** The first statement by the new key that is final: the agent verified its receipt before it was so. */
+  #findReceipt(): void {
+    const { step } = this.#record;
+    if (step?.phase !== "proving") return;
+    const { outbox, logger } = this.#options;
+    // A new outbox counts anew.
+    this.#seen ??= Math.min(step.after, outbox.lastOrdinal());
+    for (const { id, bytes } of outbox.finalAfter(this.#seen)) {
+      const statement = parseStatement(bytes);
+      if (!statement.ok || !equal(statement.value.header.kid, step.toKid)) {
+        this.#seen = id;
+        continue;
+      }
+      const { from, fromKid, toKid } = step;
+      this.#keep({ ...this.#record, step: { phase: "done", from, fromKid, toKid } });
+      logger.info(
+        { event: "rotation.done", kid: toHex(toKid) },
+        "a statement by the new key has its final receipt: the old one is needed no more",
+      );
+      return;
+    }
+  }
+
+  async #opened(uri: string): Promise<Signer | undefined> {
+    try {
+      return await this.#options.open(uri);
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      this.#failed(error.code);
+      return undefined;
+    }
+  }
+
+  /** On disk before anything else is done by it. */
+  #keep(record: RotationRecord): void {
+    writeRotation(this.#options.dataDir, record);
+    this.#record = record;
+  }
+
+  #failed(code: string): void {
+    const { clock } = this.#options;
+    this.#tryAt = monotonicMillis(clock.monotonic() + rotationRetryMs);
+    this.#tell(code);
+  }
+
+  #tell(code: string): void {
+    if (this.#trouble === code) return;
+    this.#trouble = code;
+    const level = code === "WAITING" ? "info" : "warn";
+    this.#options.logger[level]({ event: "rotation.waits", code }, "the next key is not in use");
+  }
+}
