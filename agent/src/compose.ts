@@ -283,7 +283,7 @@ async function openRows(
   const key = await openRestKey({
     file: deviceFile(config.data_dir, "outboxKey"),
     uri: requireKeyUri(uri),
-    isWanted: isOn,
+    wanted: config.outbox.at_rest,
     known: restCheckOf(database),
     clock,
     modules: processModules,

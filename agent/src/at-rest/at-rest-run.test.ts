@@ -15,6 +15,7 @@ import { createSoftHsm } from "../../../test/support/softhsm.ts";
 import { soon } from "../../../test/support/soon.ts";
 import { SyntheticChannel } from "../../../test/support/synthetic-channel.ts";
 import { checkOutboxCovers } from "../outbox/coverage.ts";
+import { sealingNames } from "./rest-cipher.ts";
 
 const main = new URL("../main.ts", import.meta.url).pathname;
 const cleanups: (() => unknown)[] = [];
@@ -114,28 +115,31 @@ describe.runIf(requirePart("softhsm2"))("an agent whose outbox is encrypted", ()
     return counts;
   }
 
-  test("is killed, goes on, and shows only what was stored before it was turned on", async () => {
-    const dataDir = await enrol("--key", hsm.keyUri("site", "box-1"));
-    const link = await stickReader();
-    configure(dataDir, link, { atRest: "aes-256-gcm" });
-    await runAndKill(dataDir);
-    expect(stored(dataDir)).toMatchObject({ isCovered: true, plainRows: 0, plain: 0 });
-    const { sealed } = stored(dataDir);
-    expect(sealed).toBeGreaterThan(0);
+  test.each(sealingNames)(
+    "with %s is killed, goes on, and shows only what was stored in the clear",
+    async (atRest) => {
+      const dataDir = await enrol("--key", hsm.keyUri("site", "box-1"));
+      const link = await stickReader();
+      configure(dataDir, link, { atRest });
+      await runAndKill(dataDir);
+      expect(stored(dataDir)).toMatchObject({ isCovered: true, plainRows: 0, plain: 0 });
+      const { sealed } = stored(dataDir);
+      expect(sealed).toBeGreaterThan(0);
 
-    // What is left of the killed run is bundled now, in the clear where that is configured.
-    configure(dataDir, link, { atRest: "off" });
-    await runAndKill(dataDir);
-    expect(stored(dataDir)).toMatchObject({ isCovered: true, sealed });
-    expect(stored(dataDir).plain).toBeGreaterThan(0);
+      // What is left of the killed run is bundled now, in the clear where that is configured.
+      configure(dataDir, link, { atRest: "off" });
+      await runAndKill(dataDir);
+      expect(stored(dataDir)).toMatchObject({ isCovered: true, sealed });
+      expect(stored(dataDir).plain).toBeGreaterThan(0);
 
-    const key = join(dataDir, "outbox.key");
-    expect(existsSync(key)).toBe(true);
-    renameSync(key, `${key}.away`);
-    const refused = start("run", "--data", dataDir);
-    expect(await refused.ended).toBe(78);
-    expect(refused.output.stderr).toContain("KEY_AT_REST_MISSING");
-  });
+      const key = join(dataDir, "outbox.key");
+      expect(existsSync(key)).toBe(true);
+      renameSync(key, `${key}.away`);
+      const refused = start("run", "--data", dataDir);
+      expect(await refused.ended).toBe(78);
+      expect(refused.output.stderr).toContain("KEY_AT_REST_MISSING");
+    },
+  );
 
   test("is refused with a key in a file, which would protect nothing", async () => {
     const dataDir = await enrol();

@@ -14,6 +14,8 @@ import { Swtpm } from "../../../test/support/swtpm.ts";
 import { createTpm2Pkcs11, requireTpm2Pkcs11 } from "../../../test/support/tpm2-pkcs11.ts";
 import { requireKeyUri } from "../signer/open-signer.ts";
 import { Pkcs11Modules } from "../signer/pkcs11-module.ts";
+import type { SealingName } from "./rest-cipher.ts";
+import { sealingNames } from "./rest-cipher.ts";
 import type { RestKeyOptions } from "./rest-key.ts";
 import { openRestKey } from "./rest-key.ts";
 
@@ -33,7 +35,7 @@ function openKey(uri: string, more: Partial<RestKeyOptions> = {}) {
   return openRestKey({
     file,
     uri: parsed,
-    isWanted: true,
+    wanted: "aes-256-gcm",
     known: undefined,
     clock,
     modules,
@@ -42,12 +44,14 @@ function openKey(uri: string, more: Partial<RestKeyOptions> = {}) {
 }
 
 /** Makes a key, and finds the same again with nothing but the file and the token. */
-async function proveKept(uri: string): Promise<Uint8Array> {
-  const made = await openKey(uri);
+async function proveKept(uri: string, wanted: SealingName = "aes-256-gcm"): Promise<Uint8Array> {
+  const made = await openKey(uri, { wanted });
+  expect(made?.cipher.name).toBe(wanted);
   const sealed = made?.cipher.seal(utf8("a reading"), place) ?? new Uint8Array();
   expect(statSync(join(directory, "outbox.key")).mode & 0o777).toBe(0o600);
-  const found = await openKey(uri, { isWanted: false, known: made?.check });
+  const found = await openKey(uri, { wanted: "off", known: made?.check });
   expect(found?.check).toEqual(made?.check);
+  expect(found?.cipher.name).toBe(wanted);
   expect(found?.cipher.open(sealed, place)).toEqual(utf8("a reading"));
   expect(found?.cipher.open(sealed, utf8("row 8"))).toBeUndefined();
   return made?.check ?? new Uint8Array();
@@ -62,11 +66,41 @@ describe.runIf(requirePart("softhsm2"))("a data key that a PKCS#11 token wraps",
   });
   afterAll(() => hsm.remove());
 
-  it("opens again, and two devices of one token have different ones", async () => {
-    const first = await proveKept(hsm.keyUri("site", "device-1"));
-    rmSync(join(directory, "outbox.key"));
-    const second = await proveKept(hsm.keyUri("site", "device-2"));
-    expect(second).not.toEqual(first);
+  it.each(sealingNames)(
+    "of %s opens again, and two devices of one token have different ones",
+    async (wanted) => {
+      const first = await proveKept(hsm.keyUri("site", `device-1-${wanted}`), wanted);
+      rmSync(join(directory, "outbox.key"));
+      const second = await proveKept(hsm.keyUri("site", `device-2-${wanted}`), wanted);
+      expect(second).not.toEqual(first);
+    },
+  );
+
+  it.each([
+    ["aes-256-gcm", "sm4-gcm"],
+    ["sm4-gcm", "aes-256-gcm"],
+  ] as const)(
+    "of %s is refused where %s is asked for, and opens without one",
+    async (made, asked) => {
+      const uri = hsm.keyUri("site", `device-5-${made}`);
+      const key = await openKey(uri, { wanted: made });
+      await expect(openKey(uri, { wanted: asked, known: key?.check })).rejects.toMatchObject({
+        code: "KEY_AT_REST_OTHER_CIPHER",
+        message: expect.stringContaining(`at_rest = "${made}"`),
+      });
+      const off = await openKey(uri, { wanted: "off", known: key?.check });
+      expect(off?.cipher.name).toBe(made);
+    },
+  );
+
+  it("is refused where its file says another cipher than it is a key of", async () => {
+    const uri = hsm.keyUri("site", "device-6");
+    await openKey(uri, { wanted: "sm4-gcm" });
+    const file = join(directory, "outbox.key");
+    writeFileSync(file, readFileSync(file, "utf8").replace("sm4-gcm", "aes-256-gcm"));
+    await expect(openKey(uri)).rejects.toMatchObject({ code: "KEY_AT_REST_UNREADABLE" });
+    writeFileSync(file, readFileSync(file, "utf8").replace("aes-256-gcm", "aes-128-gcm"));
+    await expect(openKey(uri)).rejects.toMatchObject({ code: "KEY_AT_REST_UNREADABLE" });
   });
 
   it("does not open without its token's key, nor with another token's", async () => {
@@ -105,7 +139,7 @@ describe.runIf(requirePart("softhsm2"))("a data key that a PKCS#11 token wraps",
     rmSync(file);
     const missing = openKey(uri, { known: made?.check });
     await expect(missing).rejects.toMatchObject({ code: "KEY_AT_REST_MISSING" });
-    expect(await openKey(uri, { isWanted: false })).toBeUndefined();
+    expect(await openKey(uri, { wanted: "off" })).toBeUndefined();
   });
 
   it("is not made where the key is a file", async () => {
@@ -124,13 +158,16 @@ describe.runIf(requirePart("swtpm") && requirePart("swtpm-tools"))(
     afterAll(() => swtpm.remove());
     const uriOf = (tpm: Swtpm) => `tpm:0x81020001${tpm.keyUriQuery}`;
 
-    it("opens again, also after the TPM was off and on", async () => {
-      const check = await proveKept(uriOf(swtpm));
-      await swtpm.stop();
-      await swtpm.start();
-      const found = await openKey(uriOf(swtpm), { known: check });
-      expect(found?.check).toEqual(check);
-    });
+    it.each(sealingNames)(
+      "of %s opens again, also after the TPM was off and on",
+      async (wanted) => {
+        const check = await proveKept(uriOf(swtpm), wanted);
+        await swtpm.stop();
+        await swtpm.start();
+        const found = await openKey(uriOf(swtpm), { wanted, known: check });
+        expect(found?.check).toEqual(check);
+      },
+    );
 
     it("does not open in another TPM, nor after the owner cleared this one", async () => {
       const made = await openKey(uriOf(swtpm));

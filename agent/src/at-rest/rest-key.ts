@@ -19,14 +19,15 @@ import {
   sealedFileBytesMax,
   unsealBytes,
 } from "../tpm/tpm-sealing.ts";
-import { RestCipher, restKeyBytes } from "./rest-cipher.ts";
+import type { RestCipherName, SealingName } from "./rest-cipher.ts";
+import { RestCipher, restKeyBytes, sealingNames } from "./rest-cipher.ts";
 
 /** Base64 makes 4 of 3; the rest of the file is short. */
 const fileBytesMax = 512 + 2 * sealedFileBytesMax;
 
 const fileSchema = z.strictObject({
   tamga: z.literal("at-rest-key/1"),
-  cipher: z.literal("aes-256-gcm"),
+  cipher: z.enum(sealingNames),
   by: z.enum(["pkcs11", "tpm"]),
   wrapped: z.base64(),
   check: z.base64(),
@@ -37,8 +38,8 @@ export type RestKeyOptions = {
   readonly file: string;
   /** Of the signing key: its token wraps the data key. */
   readonly uri: KeyUri;
-  /** Whether new rows are to be encrypted. */
-  readonly isWanted: boolean;
+  /** How new rows are to be encrypted. */
+  readonly wanted: RestCipherName;
   /** Of the key under which the outbox has rows; undefined where it never had any. */
   readonly known: Uint8Array | undefined;
   readonly clock: Clock;
@@ -52,10 +53,10 @@ export type RestKey = { readonly cipher: RestCipher; readonly check: Uint8Array 
  * before the key is used. Undefined where nothing is, or is to be, encrypted.
  *
  * @throws OperationalError KEY_AT_REST_NO_TOKEN for a `file:` key; KEY_AT_REST_MISSING, KEY_AT_REST_UNREADABLE,
- *   KEY_AT_REST_OTHER and KEY_AT_REST_NOT_OPENED, which a person has to put right; what the token throws.
+ *   KEY_AT_REST_OTHER, KEY_AT_REST_OTHER_CIPHER and KEY_AT_REST_NOT_OPENED, which a person has to put right; what the token throws.
  */
 export async function openRestKey(options: RestKeyOptions): Promise<RestKey | undefined> {
-  const { file, isWanted, known } = options;
+  const { file, wanted, known } = options;
   if (existsSync(file)) return requireKnown(options, await unwrap(options));
   if (known !== undefined)
     throw new OperationalError(
@@ -64,13 +65,13 @@ export async function openRestKey(options: RestKeyOptions): Promise<RestKey | un
         "which gives up what no gateway has yet",
       { details: { file } },
     );
-  if (!isWanted) return undefined;
-  const key = new Uint8Array(randomBytes(restKeyBytes));
+  if (wanted === "off") return undefined;
+  const key = new Uint8Array(randomBytes(restKeyBytes[wanted]));
   const check = RestCipher.checkOf(key);
   const { by, wrapped } = await wrap(options, key);
   const text = JSON.stringify({
     tamga: "at-rest-key/1",
-    cipher: "aes-256-gcm",
+    cipher: wanted,
     by,
     wrapped: toBase64(wrapped),
     check: toBase64(check),
@@ -93,8 +94,9 @@ async function wrap(
   return { by: "tpm", wrapped: encodeSealed(sealed) };
 }
 
-async function unwrap({ file, uri, modules, clock }: RestKeyOptions): Promise<RestKey> {
+async function unwrap({ file, wanted, uri, modules, clock }: RestKeyOptions): Promise<RestKey> {
   const stored = readKeyFile(file);
+  if (wanted !== "off" && wanted !== stored.cipher) throw otherCipher(file, stored.cipher);
   if (stored.by !== uri.scheme)
     throw notOpened(
       `a ${stored.by}: key wrapped it, and the configuration names a ${uri.scheme}: key`,
@@ -117,10 +119,10 @@ async function unwrap({ file, uri, modules, clock }: RestKeyOptions): Promise<Re
       },
     );
   } else throw noToken();
-  if (key.length !== restKeyBytes) throw unreadable(file);
+  if (key.length !== restKeyBytes[stored.cipher]) throw unreadable(file);
   const check = RestCipher.checkOf(key);
   if (!equal(check, stored.check)) throw unreadable(file);
-  return { cipher: new RestCipher(key), check };
+  return { cipher: new RestCipher(stored.cipher, key), check };
 }
 
 function requireKnown({ file, known }: RestKeyOptions, key: RestKey): RestKey {
@@ -139,7 +141,7 @@ function readKeyFile(file: string) {
       const wrapped = fromBase64(parsed.data?.wrapped ?? "");
       const check = fromBase64(parsed.data?.check ?? "");
       if (parsed.success && wrapped !== undefined && check !== undefined)
-        return { by: parsed.data.by, wrapped, check };
+        return { cipher: parsed.data.cipher, by: parsed.data.by, wrapped, check };
     }
   } catch (cause) {
     throw unreadable(file, cause);
@@ -153,6 +155,15 @@ function unreadable(file: string, cause?: unknown): OperationalError {
     `${file} holds no wrapped key: restore it from a backup, or move outbox.db and it away, which gives up what no ` +
       "gateway has yet",
     { details: { file }, ...(cause === undefined ? {} : { cause }) },
+  );
+}
+
+function otherCipher(file: string, cipher: SealingName): OperationalError {
+  return new OperationalError(
+    "KEY_AT_REST_OTHER_CIPHER",
+    `${file} is a key of ${cipher}, and an outbox has one key: say at_rest = "${cipher}"; or "off", until everything ` +
+      "has a final receipt, and then move outbox.db and outbox.key away",
+    { details: { file, cipher } },
   );
 }
 

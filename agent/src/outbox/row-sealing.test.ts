@@ -5,15 +5,22 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
-import { afterEach, describe, expect, it } from "vitest";
-import { RestCipher, restOverheadBytes } from "../at-rest/rest-cipher.ts";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { SealingName } from "../at-rest/rest-cipher.ts";
+import {
+  RestCipher,
+  restKeyBytes,
+  restOverheadBytes,
+  sealingNames,
+} from "../at-rest/rest-cipher.ts";
 import type { RestKey } from "../at-rest/rest-key.ts";
 import { OutboxTestBed, readingsOf } from "./outbox-test-bed.ts";
 import { RowSealing, restCheckOf } from "./row-sealing.ts";
 
+let sealing: SealingName = "aes-256-gcm";
 const newKey = (): RestKey => {
-  const key = new Uint8Array(randomBytes(32));
-  return { cipher: new RestCipher(key), check: RestCipher.checkOf(key) };
+  const key = new Uint8Array(randomBytes(restKeyBytes[sealing]));
+  return { cipher: new RestCipher(sealing, key), check: RestCipher.checkOf(key) };
 };
 
 let bed: OutboxTestBed;
@@ -36,7 +43,11 @@ function isOnDisk(text: string): boolean {
   return files.some((file) => existsSync(file) && readFileSync(file).includes(text));
 }
 
-describe("an outbox that is encrypted at rest", () => {
+describe.each(sealingNames)("an outbox that is encrypted at rest with %s", (name) => {
+  beforeEach(() => {
+    sealing = name;
+  });
+
   it("has no reading on disk, neither in its journal nor in its bodies, and sends them all", async () => {
     await open();
     const run = await bed.start();
@@ -69,7 +80,7 @@ describe("an outbox that is encrypted at rest", () => {
     await open();
     const run = await bed.start();
     await bed.journal(readings(10, 12)).durable;
-    expect(bed.outbox.status().usedBytes).toBe(bed.countedBytes());
+    expect(bed.outbox.status()).toMatchObject({ atRest: name, usedBytes: bed.countedBytes() });
     const [row] = bed.database.prepare<[], Uint8Array>("SELECT bytes FROM journal").pluck().all();
     expect(present(row, "a row").length).toBe(reading(10).length + restOverheadBytes);
     await bed.outbox.closeBundle(run, 13n);

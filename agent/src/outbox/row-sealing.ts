@@ -58,7 +58,7 @@ export class RowSealing {
   }
 
   get name(): RestCipherName {
-    return this.#isOn ? "aes-256-gcm" : "off";
+    return this.#isOn ? (this.#key?.cipher.name ?? "off") : "off";
   }
 
   lengthOnDisk(length: number): number {
