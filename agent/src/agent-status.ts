@@ -2,6 +2,7 @@
 
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import type { HealthCheck } from "@tamga/ledger-core/daemon/metrics-server";
+import { printable } from "@tamga/ledger-core/receipt/printable";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
 import type { EvidenceStatus } from "./evidence-source.ts";
@@ -68,6 +69,7 @@ export function healthChecks(status: () => AgentStatus): readonly HealthCheck[] 
 export function warningsOf(status: Omit<AgentStatus, "warnings" | "rotation">): readonly string[] {
   const { uplink, outbox, key, streams, clock, attestation } = status;
   const unattested = attestation?.trouble;
+  const result = attestation?.result ?? undefined;
   const emulated = streams.filter((stream) => stream.emulated).map(({ name }) => name);
   const trouble = outboxTrouble(outbox);
   return [
@@ -81,9 +83,15 @@ export function warningsOf(status: Omit<AgentStatus, "warnings" | "rotation">): 
     ...(unattested === undefined
       ? []
       : [`The device gives no evidence of itself [${unattested}].`]),
+    ...(result === undefined || result.state === "affirming" ? [] : [notAffirmed(result)]),
     ...(clock === "unsynchronised" ? ["The clock is not synchronised."] : []),
     ...(uplink.datesChecked ? [] : ["The gateway's certificate was checked but for its dates."]),
   ];
+}
+
+function notAffirmed({ state, codes }: NonNullable<EvidenceStatus["result"]>): string {
+  const why = codes.length === 0 ? "" : ` [${codes.map(printable).join(", ")}]`;
+  return `The gateway does not affirm the state of this device: ${state}${why}.`;
 }
 
 function outboxTrouble(outbox: OutboxStatus): string | undefined {

@@ -168,6 +168,9 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
     clockQuality,
     logger: logger.child({ component: "uplink" }),
     events: events ?? (() => undefined),
+    challenged: (nonce) => {
+      for (const source of evidence) source.challenged(nonce);
+    },
   });
   wake.call = () => uplink.wake();
 

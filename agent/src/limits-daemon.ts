@@ -10,6 +10,8 @@ export const lastSignaturesMsMax = 4_000;
 export const attestMsMax = 60_000;
 /** Milliseconds after which evidence that failed is tried again, where it is not asked for earlier. */
 export const evidenceRetryMs = 60_000;
+/** Milliseconds between two quotes that gateways ask for: the TPM signs readings, too. */
+export const challengeRestMs = 10_000;
 /** Milliseconds for which the judgement of the clock is not asked for again. */
 export const clockQualityMs = 1_000;
 /** Bytes of an answer over HTTP, at enrolment and for `status`. */

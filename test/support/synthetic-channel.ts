@@ -467,6 +467,7 @@ function encodeClaims(claims: DeviceClaims | GatewayClaims): CborValue {
     case "lane-open":
     case "lane-head":
     case "rejection":
+    case "result":
       return encodeGatewayClaims(claims);
     default:
       return encodeDeviceClaims(claims);

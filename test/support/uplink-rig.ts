@@ -91,6 +91,7 @@ export async function startUplink(
     clock,
     clockQuality: () => options.quality ?? "ntp",
     logger: silentLogger,
+    challenged: () => undefined,
     events: (event) => events.push(event),
   });
   holder.uplink = uplink;

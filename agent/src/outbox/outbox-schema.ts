@@ -90,6 +90,11 @@ CREATE TABLE settled (
 ALTER TABLE meta ADD COLUMN rest_check BLOB;
 ALTER TABLE journal ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
 `,
+  // What a gateway concluded last of this device: the identity for later statements to name, and the bytes.
+  `
+ALTER TABLE meta ADD COLUMN result_identity BLOB;
+ALTER TABLE meta ADD COLUMN result_bytes BLOB;
+`,
 ];
 
 /** Added to the encoding of a body that is encrypted. */

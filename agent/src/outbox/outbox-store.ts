@@ -74,7 +74,12 @@ type RawRun = {
   readonly last_identity: Uint8Array | null;
 };
 
+/** A gateway's result statement (WIRE.md §7) that was verified. */
+export type HeldResult = { readonly identity: Digest; readonly bytes: Uint8Array };
+
 export class OutboxStore {
+  /** Read once: each statement asks for it. */
+  #result: { readonly held: HeldResult | undefined } | undefined;
   readonly statements: StatementTable;
   readonly gaps: GapTable;
   readonly settled: SettledTable;
@@ -255,6 +260,17 @@ export class OutboxStore {
     this.#sql.saveCheckpoint.run(head.size, head.root);
   }
 
+  /** What a gateway concluded last of this device; every later statement names its identity. */
+  heldResult(): HeldResult | undefined {
+    this.#result ??= { held: heldOf(this.#sql.result.get()) };
+    return this.#result.held;
+  }
+
+  saveResult(held: HeldResult): void {
+    this.#sql.saveResult.run(held.identity, held.bytes);
+    this.#result = undefined;
+  }
+
   /** Lets the log file be written from its start again, which needs no new space. */
   restartLog(): void {
     this.#database.pragma("wal_checkpoint(RESTART)");
@@ -295,6 +311,13 @@ export function digestOf(bytes: Uint8Array): Digest {
   return digest.value;
 }
 
+function heldOf(
+  row: { readonly identity: Uint8Array | null; readonly bytes: Uint8Array | null } | undefined,
+): HeldResult | undefined {
+  if (row === undefined || row.identity === null || row.bytes === null) return undefined;
+  return { identity: digestOf(row.identity), bytes: plainBytes(row.bytes) };
+}
+
 function runOf(row: RawRun): RunRow {
   const stream = parseIdentifier(row.stream);
   assert(stream.ok, "a stored stream is an identifier");
@@ -326,6 +349,13 @@ function prepare(database: Database) {
       .safeIntegers(),
     saveCheckpoint: database.prepare<[bigint, Uint8Array]>(
       "UPDATE meta SET checkpoint_size = ?, checkpoint_root = ?",
+    ),
+    result: database.prepare<
+      [],
+      { readonly identity: Uint8Array | null; readonly bytes: Uint8Array | null }
+    >("SELECT result_identity AS identity, result_bytes AS bytes FROM meta"),
+    saveResult: database.prepare<[Uint8Array, Uint8Array]>(
+      "UPDATE meta SET result_identity = ?, result_bytes = ?",
     ),
     runs: database.prepare<[], RawRun>("SELECT * FROM run ORDER BY id"),
     runById: database.prepare<[number], RawRun>("SELECT * FROM run WHERE id = ?"),

@@ -335,12 +335,14 @@ export class RunWriter {
 
   #position(draft: Draft, checkpoint: TreeHead | undefined): DeviceClaims["position"] {
     const { incarnation, bootId, last } = this.row;
+    const result = this.#ports.store.heldResult();
     return {
       incarnation,
       range: toRange(draft),
       ...(last === undefined ? {} : { previous: last }),
       bootId,
       ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(result === undefined ? {} : { attestation: result.identity }),
     };
   }
 

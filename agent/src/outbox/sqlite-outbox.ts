@@ -20,7 +20,7 @@ import type { Signer } from "../signer/signer.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import type { OutboxConfig } from "./outbox.ts";
 import { bodyCost, statementCost, toRange } from "./outbox.ts";
-import type { RunRow } from "./outbox-store.ts";
+import type { HeldResult, RunRow } from "./outbox-store.ts";
 import { OutboxStore, plainBytes } from "./outbox-store.ts";
 import type { RowSealing } from "./row-sealing.ts";
 import { RunWriter } from "./run-writer.ts";
@@ -301,6 +301,16 @@ export class SqliteOutbox {
   /** For checkpoints that made nothing final. */
   rememberCheckpoint(checkpoint: TreeHead): Promise<void> {
     return this.#change(() => this.#store.saveCheckpoint(checkpoint));
+  }
+
+  /** What a gateway concluded last of this device. */
+  heldResult(): HeldResult | undefined {
+    return this.#store.heldResult();
+  }
+
+  /** It was verified; every later statement names it. Resolves when that is on disk. */
+  holdResult(held: HeldResult): Promise<void> {
+    return this.#change(() => this.#store.saveResult(held));
   }
 
   /** Pages of what is not final, for a `have`; each within the limits of one message. */

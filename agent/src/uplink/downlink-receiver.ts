@@ -1,14 +1,16 @@
 /** Takes a gateway's messages in, in their order: has them judged, and marks what was proved. */
 
 import { assertNever } from "@tamga/ledger-core/base/assert";
-import { toHex } from "@tamga/ledger-core/base/bytes";
+import { equal, toHex } from "@tamga/ledger-core/base/bytes";
 import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
 import { parseEpochsMessage } from "@tamga/ledger-core/receipt/epochs-message";
 import type { HeadMessage, ProofMessage } from "@tamga/ledger-core/wire/downlink-message";
 import {
   parseCertificateMessage,
+  parseChallengeMessage,
   parseHeadMessage,
   parseProofMessage,
+  parseResultMessage,
   parseWantMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
 import { parseRenewedMessage } from "@tamga/ledger-core/wire/renewed-message";
@@ -66,6 +68,12 @@ export class DownlinkReceiver {
         break;
       case "renewed":
         this.#port.watch(this.#renewed(payload));
+        break;
+      case "challenge":
+        this.#challenge(payload);
+        break;
+      case "result":
+        this.#result(payload);
         break;
       default:
         assertNever(kind);
@@ -273,6 +281,33 @@ export class DownlinkReceiver {
         "Leave this device as it is and call whoever runs the consortium.";
       state.alarm(code, sentence, facts);
     } else state.refusedDownlink(code, { kind: "epochs", ...facts });
+  }
+
+  #challenge(payload: Uint8Array): void {
+    const parsed = parseChallengeMessage(payload);
+    if (parsed.ok) this.#options.challenged(parsed.value.nonce);
+    else this.#options.state.refusedDownlink(parsed.fault.code, { kind: "challenge" });
+  }
+
+  #result(payload: Uint8Array): void {
+    const { state, downlink, outbox, logger } = this.#options;
+    const parsed = parseResultMessage(payload);
+    const judged = parsed.ok ? downlink.result(parsed.value) : parsed;
+    if (!judged.ok) {
+      state.refusedDownlink(judged.fault.code, { kind: "result" });
+      return;
+    }
+    const { identity, bytes, claims } = judged.value;
+    const held = outbox.heldResult();
+    if (held !== undefined && equal(held.identity, identity)) return;
+    this.#port.watch(outbox.holdResult({ identity, bytes }));
+    const facts = {
+      event: "attestation.result",
+      state: claims.state,
+      codes: claims.codes,
+    } as const;
+    if (claims.state === "affirming") logger.info(facts, "the gateway appraised this device");
+    else logger.warn(facts, "the gateway does not affirm this device's state");
   }
 
   #puzzled(): void {

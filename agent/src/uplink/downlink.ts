@@ -11,7 +11,11 @@ import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
 import { treeHasher } from "@tamga/ledger-core/log/leaf-hash";
 import type { TrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
-import type { RejectionFault, VerifiedGateway } from "@tamga/ledger-core/receipt/verify-gateway";
+import type {
+  GatewayFault,
+  RejectionFault,
+  VerifiedGateway,
+} from "@tamga/ledger-core/receipt/verify-gateway";
 import { verifyGateway, verifyRejection } from "@tamga/ledger-core/receipt/verify-gateway";
 import type {
   HeadConsistencyFault,
@@ -24,16 +28,21 @@ import type {
   ProvisionalProofFault,
 } from "@tamga/ledger-core/receipt/verify-proof";
 import { verifyProofMessage, verifyProvisional } from "@tamga/ledger-core/receipt/verify-proof";
+import type { ResultStatementFault } from "@tamga/ledger-core/receipt/verify-result";
+import { verifyResultStatement } from "@tamga/ledger-core/receipt/verify-result";
 import type { TreeHead } from "@tamga/ledger-core/wire/device-claims";
 import type {
   HeadMessage,
   ProofEntry,
   ProofMessage,
+  ResultMessage,
 } from "@tamga/ledger-core/wire/downlink-message";
+import type { ResultClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
+import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { KnownEpochs } from "./known-epochs.ts";
-import { laneHeadsMax } from "./limits.ts";
+import { gatewayChainsMax, laneHeadsMax } from "./limits.ts";
 
 /** What is known of an own statement. */
 export type HeldStatement = {
@@ -89,6 +98,20 @@ export type AcceptedProof<S extends HeldStatement> = {
   readonly checkpoint?: TreeHead;
 };
 
+/** A gateway's result statement about this device. */
+export type AcceptedResult = {
+  readonly identity: Digest;
+  readonly bytes: Uint8Array;
+  readonly claims: ResultClaims;
+};
+
+export type ResultRefusal =
+  | ResultStatementFault
+  | GatewayFault
+  /** It came without a chain, and its gateway's key is not known yet. */
+  | { readonly code: "RESULT_GATEWAY_UNKNOWN" }
+  | { readonly code: "RESULT_OF_ANOTHER" };
+
 type JudgedEntry<S> = {
   readonly statement: S;
   readonly leaf: Digest;
@@ -122,6 +145,29 @@ export class Downlink<S extends HeldStatement> {
     const { crypto, policy } = this.#ports;
     const verified = verifyGateway(crypto, policy, { gateway, chain });
     if (verified.ok) this.#gateways.set(gateway, verified.value);
+  }
+
+  /** Faults: RESULT_*, GATEWAY_*. Whether it stands in a lane shows once somebody asks for its receipt. */
+  result(message: ResultMessage): Result<AcceptedResult, ResultRefusal> {
+    const { crypto, policy, device } = this.#ports;
+    const statement = parseStatement(message.result);
+    if (!statement.ok) return err({ code: "RESULT_MALFORMED", cause: statement.fault });
+    const { issuer } = statement.value.header;
+    if (message.gatewayChain.length > 0) {
+      const chain = message.gatewayChain;
+      const shown = verifyGateway(crypto, policy, { gateway: issuer, chain });
+      if (!shown.ok) return shown;
+      if (this.#gateways.size < gatewayChainsMax || this.#gateways.has(issuer))
+        this.#gateways.set(issuer, shown.value);
+    }
+    const gateway = this.#gateways.get(issuer);
+    if (gateway === undefined) return err({ code: "RESULT_GATEWAY_UNKNOWN" });
+    const bytes = message.result;
+    const verified = verifyResultStatement(crypto, policy, { gateway, result: bytes });
+    if (!verified.ok) return verified;
+    const { claims, identity } = verified.value;
+    if (claims.device !== device) return err({ code: "RESULT_OF_ANOTHER" });
+    return ok({ identity, bytes, claims });
   }
 
   /** Faults: those of `verifyLaneHead`, HEAD_CONSISTENCY_MISSING/_OTHER_SIZE, LEDGER_FORK. */

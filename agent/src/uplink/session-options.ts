@@ -26,6 +26,8 @@ export type UplinkOutbox = Pick<
   | "markFinal"
   | "markRejected"
   | "rememberCheckpoint"
+  | "heldResult"
+  | "holdResult"
   | "pendingRanges"
   | "keptRanges"
   | "mark"
@@ -50,6 +52,8 @@ export type SessionOptions = {
   readonly events: EventSink;
   readonly uplink: Uplink;
   readonly state: UplinkState;
+  /** The gateway asks for evidence that carries this nonce. */
+  readonly challenged: (nonce: Uint8Array) => void;
 };
 
 /** What a part of a session may do to the whole. */

@@ -1,6 +1,7 @@
 /** Says in plain lines what a verified receipt proves, and what it does not. */
 
 import type { Digest } from "../base/bytes.ts";
+import { toHex } from "../base/bytes.ts";
 import type { UnixMillis } from "../base/time.ts";
 import { dlmsUnits, formatQuantity } from "../wire/quantity.ts";
 import type { Reading, RegisterValue, TagObservation } from "../wire/reading.ts";
@@ -76,6 +77,8 @@ function subjectOf(say: Phrases, { claims, reading }: VerifiedReceipt): string {
     }
     case "rejection":
       return say.rejection(claims.device, printable(claims.code));
+    case "result":
+      return say.result(claims.device, claims.state, claims.codes.map(printable).join(", "));
     default:
       return say.kinds[claims.kind];
   }
@@ -149,6 +152,12 @@ function timeLines(say: Phrases, { claims, reading, final }: VerifiedReceipt): r
   }
   if (final !== undefined) lines.push(say.notAfter(formatTime(final.notAfter)));
   if (claims.kind === "rejection") return lines;
+  if (claims.kind === "result") {
+    const { at, asked } = claims;
+    return [...lines, say.concluded(formatTime(at), asked && formatTime(asked))];
+  }
+  const { attestation } = claims.position;
+  if (attestation !== undefined) lines.push(say.heldResult(toHex(attestation)));
   const checkpoint = claims.position.checkpoint?.size;
   if (checkpoint === undefined) lines.push(say.madeAfterNothing);
   else

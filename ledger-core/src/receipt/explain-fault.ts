@@ -17,6 +17,7 @@ import type { RejectionFault } from "./verify-gateway.ts";
 import type { HeadConsistencyFault, LaneHeadFault } from "./verify-lane-head.ts";
 import type { FinalProofFault, ProvisionalProofFault } from "./verify-proof.ts";
 import type { ReceiptFault } from "./verify-receipt.ts";
+import type { ResultStatementFault } from "./verify-result.ts";
 import type { NoteSealFault } from "./verify-seal.ts";
 
 export const languages = ["en", "zh"] as const;
@@ -33,6 +34,7 @@ export type ExplainedFault =
   | EpochsFormatFault
   | EpochFault
   | RejectionFault
+  | ResultStatementFault
   | HeadConsistencyFault
   | FinalProofFault
   | ProvisionalProofFault

@@ -167,6 +167,18 @@ export const sentencesEn: FaultSentences = {
   REJECTION_MALFORMED: "The gateway's rejection is malformed.",
   REJECTION_NOT_BY_GATEWAY: "The rejection is not by this gateway, for this channel.",
   REJECTION_SIGNATURE_WRONG: "The gateway's signature on the rejection is wrong.",
+  RESULT_MALFORMED: "The gateway's attestation result is malformed.",
+  RESULT_NOT_BY_GATEWAY: "The attestation result is not by this gateway, for this channel.",
+  RESULT_STATEMENT_SIGNATURE_WRONG:
+    "The gateway's signature around the attestation result is wrong.",
+  RESULT_EAR_BAD: "The attestation result (EAR) that the gateway states is not good.",
+  RESULT_EAR_OTHER:
+    "The attestation result (EAR) is of another device or state than the gateway states.",
+  RESULT_TYPE_UNKNOWN: "It is no attestation result.",
+  RESULT_VERSION_UNKNOWN: "Its profile is of a version that this verifier does not know.",
+  RESULT_KEY_MISMATCH: "It is not by the gateway's key.",
+  RESULT_SIGNATURE_WRONG: "Its signature is wrong.",
+  RESULT_STATUS_WRONG: "Its status is not what its own claims say.",
 
   // The epochs file.
   EPOCHS_VERSION_UNKNOWN: "The epochs file is of a version that this verifier does not know.",

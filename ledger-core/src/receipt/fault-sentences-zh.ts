@@ -150,6 +150,16 @@ export const sentencesZh: FaultSentences = {
   REJECTION_MALFORMED: "网关的拒收声明格式错误。",
   REJECTION_NOT_BY_GATEWAY: "拒收声明不是该网关为该通道所作。",
   REJECTION_SIGNATURE_WRONG: "网关对拒收声明的签名错误。",
+  RESULT_MALFORMED: "网关的证明结果声明格式错误。",
+  RESULT_NOT_BY_GATEWAY: "证明结果声明不是该网关为该通道所作。",
+  RESULT_STATEMENT_SIGNATURE_WRONG: "网关对证明结果声明的签名错误。",
+  RESULT_EAR_BAD: "网关声明中的证明结果（EAR）有误。",
+  RESULT_EAR_OTHER: "证明结果（EAR）所述的设备或状态与网关声明的不同。",
+  RESULT_TYPE_UNKNOWN: "它不是证明结果。",
+  RESULT_VERSION_UNKNOWN: "其格式版本不为本验证程序所知。",
+  RESULT_KEY_MISMATCH: "它不是由该网关的密钥签署。",
+  RESULT_SIGNATURE_WRONG: "其签名错误。",
+  RESULT_STATUS_WRONG: "其结论与自身的各项声明不符。",
 
   // The epochs file.
   EPOCHS_VERSION_UNKNOWN: "本验证器不认识任期文件的版本。",

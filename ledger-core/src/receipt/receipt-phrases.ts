@@ -1,6 +1,7 @@
 /** The words that a verified receipt is described with, in English and in Chinese. */
 
 import type { DeviceClaims, GapReason } from "../wire/device-claims.ts";
+import type { ResultState } from "../wire/gateway-claims.ts";
 import type { CaptureTime, ClockQuality } from "../wire/reading.ts";
 import type { ValidityNote } from "./certificate-chain.ts";
 import type { KeyKind } from "./certificate-names.ts";
@@ -17,6 +18,9 @@ export type Phrases = {
   readonly bundle: (count: number) => string;
   readonly oneReading: (index: number, count: number) => string;
   readonly rejection: (device: string, code: string) => string;
+  readonly result: (device: string, state: ResultState, codes: string) => string;
+  readonly heldResult: (identity: string) => string;
+  readonly concluded: (at: string, asked: string | undefined) => string;
   readonly of: (what: string, signer: string, channel: string) => string;
   readonly checked: (reading: boolean) => string;
   readonly checkedProvisionally: (reading: boolean) => string;
@@ -60,6 +64,13 @@ const en: Phrases = {
   bundle: (count) => `a bundle of ${count} readings, none of them disclosed`,
   oneReading: (index, count) => `reading ${index + 1} of a bundle of ${count}`,
   rejection: (device, code) => `the refusal of a statement of ${device} (${code})`,
+  result: (device, state, codes) =>
+    `what the gateway concluded of the state of ${device}: ${state}${codes === "" ? "" : ` (${codes})`}`,
+  heldResult: (identity) =>
+    `Attestation: the device held the result ${identity}, which is not checked here`,
+  concluded: (at, asked) =>
+    `Concluded: ${at}, by the gateway's clock` +
+    (asked === undefined ? "" : `, of evidence that it had asked for at ${asked}`),
   of: (what, signer, channel) => `${what}, signed by ${signer}, channel ${channel}`,
   checked: (reading) =>
     `Verified: ${reading ? "the reading is in the signed bundle, " : ""}the signature and the ` +
@@ -138,6 +149,15 @@ const gapReasonsZh: Readonly<Record<GapReason, string>> = {
   damaged: "数据损坏",
 };
 
+const resultStatesZh: Readonly<Record<ResultState, string>> = {
+  pending: "尚无证据",
+  affirming: "认可",
+  warning: "警告",
+  contraindicated: "不认可",
+  refused: "证据不可信",
+  stale: "证据过旧",
+};
+
 const zh: Phrases = {
   valid: (what) => `有效：${what}`,
   provisional: (what) => `临时回执，仅由网关签名：${what}`,
@@ -150,6 +170,11 @@ const zh: Phrases = {
   bundle: (count) => `含 ${count} 条读数的批次，未披露其中任何一条`,
   oneReading: (index, count) => `${count} 条读数的批次中的第 ${index + 1} 条`,
   rejection: (device, code) => `对 ${device} 某条声明的拒收（${code}）`,
+  result: (device, state, codes) =>
+    `网关对 ${device} 状态的结论：${resultStatesZh[state]}${codes === "" ? "" : `（${codes}）`}`,
+  heldResult: (identity) => `远程证明：设备当时持有结果 ${identity}，此处未作核对`,
+  concluded: (at, asked) =>
+    `结论时间：${at}（网关时钟）${asked === undefined ? "" : `，证据由网关于 ${asked} 索取`}`,
   of: (what, signer, channel) => `${what}，由 ${signer} 签名，通道 ${channel}`,
   checked: (reading) =>
     `已验证：${reading ? "读数属于已签名的批次，" : ""}签名者的签名与证书，声明在网关日志中的位置，` +

@@ -7,7 +7,7 @@ import type { InclusionFault } from "../log/inclusion-proof.ts";
 import { verifyInclusion } from "../log/inclusion-proof.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
 import type { DeviceClaims } from "../wire/device-claims.ts";
-import type { RejectionClaims } from "../wire/gateway-claims.ts";
+import type { GatewayLeafClaims } from "../wire/gateway-claims.ts";
 import type { Reading, ReadingFault } from "../wire/reading.ts";
 import { parseReading } from "../wire/reading.ts";
 import { bundleHasher, saltedLeaf } from "../wire/salted-leaf.ts";
@@ -27,7 +27,7 @@ export type DisclosureFault =
  */
 export function verifyDisclosure(
   crypto: CryptoPort,
-  claims: DeviceClaims | RejectionClaims,
+  claims: DeviceClaims | GatewayLeafClaims,
   disclosed: DisclosedReading | undefined,
 ): Result<VerifiedReading | undefined, DisclosureFault> {
   if (disclosed === undefined) return ok(undefined);

@@ -22,7 +22,7 @@ import { parseDeviceClaims } from "../wire/device-claims.ts";
 import type { EvidenceStatementFault } from "../wire/evidence-statement.ts";
 import { openEvidence } from "../wire/evidence-statement.ts";
 import type { FieldFault } from "../wire/field-reader.ts";
-import type { RejectionClaims } from "../wire/gateway-claims.ts";
+import type { GatewayLeafClaims } from "../wire/gateway-claims.ts";
 import { parseGatewayClaims } from "../wire/gateway-claims.ts";
 import { laneOrigin } from "../wire/log-origin.ts";
 import type { LogHead } from "../wire/log-signature.ts";
@@ -40,6 +40,8 @@ import type { VerifiedGateway } from "./verify-gateway.ts";
 import type { LaneHeadFault, VerifiedLaneHead } from "./verify-lane-head.ts";
 import { verifyLaneHead } from "./verify-lane-head.ts";
 import type { MlDsaSeal } from "./verify-ml-dsa.ts";
+import type { ResultEarFault } from "./verify-result.ts";
+import { verifyEar } from "./verify-result.ts";
 import type { RevocationFault } from "./verify-revocation.ts";
 import { verifyNotRevoked } from "./verify-revocation.ts";
 import type { SignerFault, VerifiedSigner } from "./verify-signer.ts";
@@ -61,7 +63,7 @@ export type VerifiedReceipt = Brand<
   {
     readonly policy: TrustPolicy;
     readonly statement: ParsedStatement["header"];
-    readonly claims: DeviceClaims | RejectionClaims;
+    readonly claims: DeviceClaims | GatewayLeafClaims;
     /** SHA-256 of the statement's Sig_structure. */
     readonly identity: Digest;
     readonly signer: VerifiedSigner;
@@ -90,6 +92,7 @@ export type ReceiptFault =
   | { readonly code: "RECEIPT_LANE_PATH_MALFORMED"; readonly cause: InclusionPathFault }
   | { readonly code: "RECEIPT_NOT_IN_LANE" }
   | SignerFault
+  | ResultEarFault
   | { readonly code: "RECEIPT_CONSISTENCY_MISSING" }
   | { readonly code: "RECEIPT_CONSISTENCY_UNEXPECTED" }
   | { readonly code: "RECEIPT_CONSISTENCY_WRONG"; readonly cause: ConsistencyFault };
@@ -135,6 +138,11 @@ export function verifyReceipt(
     at: head?.seal.notAfter,
   });
   if (!signer.ok) return signer;
+  if (claims.value.kind === "result") {
+    // One key signs both, so the EAR is the signer's as the statement is.
+    const ear = verifyEar(crypto, gateway, claims.value);
+    if (!ear.ok) return ear;
+  }
   const reading = verifyDisclosure(crypto, claims.value, receipt.disclosed);
   if (!reading.ok) return reading;
   const final = verifyFinality(crypto, { receipt, head, statement, claims: claims.value });
@@ -172,7 +180,7 @@ function verifySecondKeys(
 function parseClaims({
   header,
   claims,
-}: ParsedStatement): Result<DeviceClaims | RejectionClaims, ReceiptFault> {
+}: ParsedStatement): Result<DeviceClaims | GatewayLeafClaims, ReceiptFault> {
   switch (header.type) {
     case "bundle":
     case "gap":
@@ -188,7 +196,8 @@ function parseClaims({
       const opened = openEvidence(header, parsed.value);
       return opened.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: opened.fault });
     }
-    case "rejection": {
+    case "rejection":
+    case "result": {
       const parsed = parseGatewayClaims(header.type, claims);
       return parsed.ok ? parsed : err({ code: "RECEIPT_STATEMENT_MALFORMED", cause: parsed.fault });
     }
@@ -248,7 +257,7 @@ function verifyFinality(
     readonly receipt: Receipt;
     readonly head: VerifiedLaneHead | undefined;
     readonly statement: ParsedStatement;
-    readonly claims: DeviceClaims | RejectionClaims;
+    readonly claims: DeviceClaims | GatewayLeafClaims;
   },
 ): Result<Finality | undefined, ReceiptFault> {
   if (receipt.final === undefined || head === undefined) return ok(undefined);
@@ -260,7 +269,10 @@ function verifyFinality(
     if (fault.code !== "REVOCATION_KEY_REVOKED") return unrevoked;
     return err({ ...fault, sealed: head.seal.notAfter });
   }
-  const checkpoint = claims.kind === "rejection" ? undefined : claims.position.checkpoint;
+  const checkpoint =
+    "position" in claims && "checkpoint" in claims.position
+      ? claims.position.checkpoint
+      : undefined;
   if (checkpoint === undefined && consistency !== undefined)
     return err({ code: "RECEIPT_CONSISTENCY_UNEXPECTED" });
   if (checkpoint !== undefined) {

@@ -1,4 +1,4 @@
-/** Verifies who signed the statement that a receipt is about: a device, or the gateway that refused one. */
+/** Verifies who signed the statement that a receipt is about: a device, or the gateway that refused or judged. */
 
 import type { CryptoPort } from "../base/crypto-port.ts";
 import type { Result } from "../base/result.ts";
@@ -49,11 +49,11 @@ export function verifySigner(
   },
 ): Result<VerifiedSigner, SignerFault> {
   const { channel, issuer: name, type } = statement.header;
-  const role = type === "rejection" ? "gateway" : "device";
+  const role = type === "rejection" || type === "result" ? "gateway" : "device";
   const verified = verifyChain(crypto, chain, policy.trustedCas, { at });
   if (!verified.ok) return err({ code: "RECEIPT_CHAIN_BAD", cause: verified.fault });
   const { leaf, organisation, validityNotes } = verified.value;
-  // A gateway refuses in its own lane only.
+  // A gateway refuses and judges in its own lane only.
   const foreign = role === "gateway" && name !== gateway.gateway;
   if (foreign || !isCertificateOf(leaf, role, { channel, name }))
     return err({ code: "RECEIPT_NAME_MISMATCH" });

@@ -84,6 +84,12 @@ export function statusOf(vector: TrustVector): TrustTier {
   return worst;
 }
 
+/** One word for both modules: the platform's tier, but a warning where only the agent's own is one. */
+export function overallTier({ agent, platform }: AttestationResult["modules"]): TrustTier {
+  const tiers = { agent: statusOf(agent), platform: statusOf(platform) };
+  return tiers.platform === "affirming" && tiers.agent === "warning" ? tiers.agent : tiers.platform;
+}
+
 /** The parts to sign: `toBeSigned` by the gateway's key, then {@link encodeSignedResult}. */
 export function prepareResult(
   result: AttestationResult,

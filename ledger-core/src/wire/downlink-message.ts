@@ -10,6 +10,8 @@ import type { FieldFault } from "./field-reader.ts";
 import { FieldReader } from "./field-reader.ts";
 import type { Identifier } from "./identifier.ts";
 import {
+  attestationNonceBytesMax,
+  attestationNonceBytesMin,
   certificateBytesMax,
   chainLengthMax,
   incarnationsPerPageMax,
@@ -98,6 +100,20 @@ export type CertificateMessage = {
   readonly tls: readonly Uint8Array[];
 };
 
+/** `down/challenge`: the gateway asks for evidence, made after it drew this nonce. */
+export type ChallengeMessage = {
+  /** 8 to 64 bytes, for the evidence to carry as they are. */
+  readonly nonce: Uint8Array;
+};
+
+/** `down/result`: what the gateway concluded of the device; nothing says yet that it stands in the lane. */
+export type ResultMessage = {
+  /** Exact bytes of the result statement. */
+  readonly result: Uint8Array;
+  /** Of who signed it, leaf first. */
+  readonly gatewayChain: readonly Uint8Array[];
+};
+
 export type MessageFault = CborFault | FieldFault;
 
 export function encodeWantMessage(message: WantMessage): Uint8Array {
@@ -184,6 +200,29 @@ export function parseCertificateMessage(
   bytes: Uint8Array,
 ): Result<CertificateMessage, MessageFault> {
   return parse(bytes, (fields) => ({ signing: parseChain(fields, 0), tls: parseChain(fields, 1) }));
+}
+
+export function encodeChallengeMessage({ nonce }: ChallengeMessage): Uint8Array {
+  return encodeCbor([nonce]);
+}
+
+export function parseChallengeMessage(bytes: Uint8Array): Result<ChallengeMessage, MessageFault> {
+  return parse(bytes, (fields) => {
+    const nonce = fields.bytes(0, attestationNonceBytesMax);
+    if (nonce.length < attestationNonceBytesMin) fields.refuse(0);
+    return { nonce };
+  });
+}
+
+export function encodeResultMessage(message: ResultMessage): Uint8Array {
+  return encodeCbor([message.result, message.gatewayChain]);
+}
+
+export function parseResultMessage(bytes: Uint8Array): Result<ResultMessage, MessageFault> {
+  return parse(bytes, (fields) => ({
+    result: fields.bytes(0, statementBytesMax),
+    gatewayChain: parseChain(fields, 1),
+  }));
 }
 
 export function encodeChannelEvidence({ index, size, path, seals }: ChannelEvidence): CborValue {

@@ -1,4 +1,4 @@
-/** What a gateway states: lanes opened, lane heads, and statements that it refused (WIRE.md §7). */
+/** What a gateway states: lanes opened, lane heads, statements that it refused, states of devices (WIRE.md §7). */
 
 import type { Digest } from "../base/bytes.ts";
 import type { CborValue } from "../base/cbor.ts";
@@ -9,6 +9,7 @@ import { parseTreeHead } from "./device-claims.ts";
 import type { FieldFault } from "./field-reader.ts";
 import { FieldReader } from "./field-reader.ts";
 import type { Identifier } from "./identifier.ts";
+import { attestationResultBytesMax, resultCodesMax } from "./limits.ts";
 
 /** Leaf 0 of a lane, and the transaction that opens it: one statement, ordered as it is. */
 export type LaneOpenClaims = {
@@ -50,7 +51,40 @@ export type RejectionClaims = {
   readonly at: UnixMillis;
 };
 
-export type GatewayClaims = LaneOpenClaims | LaneHeadClaims | RejectionClaims;
+/**
+ * States of a device by their number. `pending`: a TPM, and no evidence yet. `affirming`, `warning`,
+ * `contraindicated`: the tiers of its newest evidence (AR4SI §2.3.2). `refused`: evidence that cannot be
+ * believed. `stale`: it was good once, and is older than the reference values allow.
+ */
+export const resultStates = [
+  "pending",
+  "affirming",
+  "warning",
+  "contraindicated",
+  "refused",
+  "stale",
+] as const;
+export type ResultState = (typeof resultStates)[number];
+
+/** What the gateway concluded of a device (RFC 9334 §8.4): each later one of a lane stands for the earlier. */
+export type ResultClaims = {
+  readonly kind: "result";
+  readonly device: Identifier;
+  readonly state: ResultState;
+  /** Identity of the statement that brought the evidence; absent of `pending` alone. */
+  readonly evidence?: Digest;
+  /** The signed EAR (WIRE.md §19.3), of the three tiers alone. */
+  readonly result?: Uint8Array;
+  /** Stable codes of why the state is not affirming; at most 16. */
+  readonly codes: readonly string[];
+  readonly at: UnixMillis;
+  /** When the nonce that the evidence carries was given out: it is no older. Absent where nobody asked. */
+  readonly asked?: UnixMillis;
+};
+
+/** Leaves of a gateway's own in its lane, which receipts may be about. */
+export type GatewayLeafClaims = RejectionClaims | ResultClaims;
+export type GatewayClaims = LaneOpenClaims | LaneHeadClaims | RejectionClaims | ResultClaims;
 
 export function encodeGatewayClaims(claims: GatewayClaims): CborValue {
   switch (claims.kind) {
@@ -84,6 +118,18 @@ export function encodeGatewayClaims(claims: GatewayClaims): CborValue {
         fields.set(3, [stream, incarnation, range.first, range.count]);
       }
       return fields;
+    }
+    case "result": {
+      const { evidence, result, asked } = claims;
+      return new Map<number, CborValue>([
+        [1, claims.device],
+        [2, resultStates.indexOf(claims.state)],
+        ...(evidence === undefined ? [] : [[3, evidence] as const]),
+        ...(result === undefined ? [] : [[4, result] as const]),
+        [5, claims.codes],
+        [6, claims.at],
+        ...(asked === undefined ? [] : [[7, asked] as const]),
+      ]);
     }
   }
 }
@@ -124,7 +170,31 @@ export function parseGatewayClaims(
         code: fields.text(4, 64),
         at: fields.time(5),
       });
+    case "result":
+      return fields.finish(parseResult(fields));
   }
+}
+
+function parseResult(fields: FieldReader): ResultClaims {
+  const state = resultStates[fields.uint(2, resultStates.length - 1)] ?? "pending";
+  // What a state rests on belongs to it, and nothing else does.
+  if (fields.has(3) !== (state !== "pending")) fields.refuse(3);
+  if (fields.has(4) !== isTier(state)) fields.refuse(4);
+  if (fields.has(7) && state === "pending") fields.refuse(7);
+  return {
+    kind: "result",
+    device: fields.identifier(1),
+    state,
+    ...(fields.has(3) ? { evidence: fields.digest(3) } : {}),
+    ...(fields.has(4) ? { result: fields.bytes(4, attestationResultBytesMax) } : {}),
+    codes: fields.list(5, resultCodesMax, (item) => item.text(0, 64)),
+    at: fields.time(6),
+    ...(fields.has(7) ? { asked: fields.time(7) } : {}),
+  };
+}
+
+function isTier(state: ResultState): boolean {
+  return state === "affirming" || state === "warning" || state === "contraindicated";
 }
 
 function parsePredecessor(fields: FieldReader): NonNullable<LaneOpenClaims["predecessor"]> {

@@ -68,8 +68,12 @@ export const anchorProofBytesMax = 32_768;
 export const evidenceBytesMax = 49_152;
 /** Bytes of an attestation result, signed. */
 export const attestationResultBytesMax = 4_096;
+/** Codes in a result statement. */
+export const resultCodesMax = 16;
 /** Bytes of a nonce (RFC 9711 §4.1). */
 export const attestationNonceBytesMax = 64;
+/** RFC 9711 §4.1: a nonce has at least 8 bytes. */
+export const attestationNonceBytesMin = 8;
 /** Streams whose heads one quote binds; PCR banks whose values stand beside it. */
 export const streamHeadsMax = 256;
 export const pcrBanksPerEvidenceMax = 3;

@@ -39,6 +39,7 @@ export const statementTypes = {
   evidence: "application/vnd.tamga.evidence.v1+cbor",
   "sm3-bundle": "application/vnd.tamga.sm3-bundle.v1+cbor",
   "key-rotation": "application/vnd.tamga.key-rotation.v1+cbor",
+  result: "application/vnd.tamga.result.v1+cbor",
 } as const;
 export type StatementType = keyof typeof statementTypes;
 
@@ -195,6 +196,7 @@ const typesByName: ReadonlyMap<string, StatementType> = new Map(
       "evidence",
       "sm3-bundle",
       "key-rotation",
+      "result",
     ] as const
   ).map((type) => [statementTypes[type], type]),
 );

@@ -4,7 +4,16 @@ import type { Identifier } from "./identifier.ts";
 import { parseIdentifier } from "./identifier.ts";
 
 export const uplinkKinds = ["statement", "have", "renew"] as const;
-export const downlinkKinds = ["want", "head", "proof", "certificate", "epochs", "renewed"] as const;
+export const downlinkKinds = [
+  "want",
+  "head",
+  "proof",
+  "certificate",
+  "epochs",
+  "renewed",
+  "challenge",
+  "result",
+] as const;
 export type UplinkKind = (typeof uplinkKinds)[number];
 export type DownlinkKind = (typeof downlinkKinds)[number];
 
