@@ -1,4 +1,4 @@
-/** `tamga-gateway attest …`: an operator appraises the evidence of a device that came as a file. */
+/** `tamga-gateway attest appraise|values`: an operator appraises the evidence of a device that came as a file. */
 
 import { createPrivateKey } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -23,9 +23,11 @@ import {
 import type { TpmClaim } from "@tamga/ledger-core/wire/enrolment";
 import { evidenceBytesMax } from "@tamga/ledger-core/wire/limits";
 import type { Command } from "commander";
+import { appraiserId } from "./appraisal/conclude.ts";
 import type { Appraisal } from "./attestation/appraise.ts";
 import { appraise } from "./attestation/appraise.ts";
 import { verifyQuote } from "./attestation/verify-quote.ts";
+import { addAttestationCommands } from "./attestation-commands.ts";
 import { channelOfDevice } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
@@ -45,14 +47,13 @@ type AppraiseOptions = {
 
 type Details = Readonly<Record<string, string | number | boolean>>;
 
-const appraiser = { developer: "Tamga", build: "0.1.0" };
-
 export function addAttestCommand(
   program: Command,
   where: () => { readonly config?: string; readonly data?: string },
   finish: (exitCode: ExitCode) => void,
 ): void {
-  const command = program.command("attest").description("appraise what `tamga-agent attest` wrote");
+  const command = program.command("attest").description("in which state devices are");
+  addAttestationCommands(command, where);
   command
     .command("appraise")
     .description(
@@ -98,7 +99,7 @@ function appraiseFile(config: GatewayConfig, file: string, options: AppraiseOpti
       now: Math.floor(new SystemClock().now() / 1_000),
       ...(asked === undefined ? {} : { asked }),
       ...(log === undefined ? {} : { log }),
-      appraiser,
+      appraiser: appraiserId,
     },
   });
   if (!judged.ok) throw refused(judged.fault.code, { ...judged.fault, device });

@@ -91,8 +91,20 @@ function requireApart(one: GatewayConfig, other: GatewayConfig): void {
 }
 
 function viewOf(config: GatewayConfig, name: string): GatewayConfig {
-  const { mqtt_port } = present(config.channels[name], "a channel of the configuration");
-  return { ...config, channel: identifierOf(name), mqtt: { ...config.mqtt, port: mqtt_port } };
+  const { mqtt_port, attestation } = present(config.channels[name], "a configured channel");
+  const { pending, stale, contraindicated } = attestation;
+  const judged = config.attestation && {
+    ...config.attestation,
+    pending: pending ?? config.attestation.pending,
+    stale: stale ?? config.attestation.stale,
+    contraindicated: contraindicated ?? config.attestation.contraindicated,
+  };
+  return {
+    ...config,
+    channel: identifierOf(name),
+    mqtt: { ...config.mqtt, port: mqtt_port },
+    attestation: judged,
+  };
 }
 
 /** Whether it is the channel that the gateway's own names stand for, with its files in the data directory. */

@@ -3,7 +3,10 @@
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
+import type { Appraiser } from "./appraisal/appraiser.ts";
 import { isOfChannel } from "./channels.ts";
+import type { SharedAppraisal } from "./compose-appraiser.ts";
+import { composeAppraiser } from "./compose-appraiser.ts";
 import type { Base, ChannelStores } from "./compose-base.ts";
 import { Delivery } from "./delivery/delivery.ts";
 import { AdmissionQueue } from "./ingest/admission-queue.ts";
@@ -20,10 +23,15 @@ import type { RegistryWatch } from "./registry/registry-watch.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
 
 /** What all channels of the daemon have in common. */
-export type SharedParts = { readonly pool: VerifyPool; readonly watch: RegistryWatch };
+export type SharedParts = {
+  readonly pool: VerifyPool;
+  readonly watch: RegistryWatch;
+  /** Undefined where no device's state is judged. */
+  readonly appraisal: SharedAppraisal | undefined;
+};
 
 /** Filled in as the broker comes up: parts that speak to devices exist before it. */
-type Line = { broker?: MqttBroker; mqttPort: number };
+type Line = { broker?: MqttBroker; appraiser?: Appraiser | undefined; mqttPort: number };
 
 type ChannelBase = Base & ChannelStores & { readonly line: Line };
 
@@ -32,6 +40,8 @@ export class ChannelLine {
   readonly stores: ChannelStores;
   readonly broker: MqttBroker;
   readonly orderer: LaneOrderer;
+  /** Undefined where no device's state is judged. */
+  readonly appraiser: Appraiser | undefined;
   readonly #base: ChannelBase;
   readonly #queue: AdmissionQueue;
   readonly #ingest: Ingest;
@@ -47,12 +57,14 @@ export class ChannelLine {
       readonly queue: AdmissionQueue;
       readonly ingest: Ingest;
       readonly delivery: Delivery;
+      readonly appraiser: Appraiser | undefined;
     },
   ) {
     this.#base = base;
     this.stores = stores;
     this.broker = parts.broker;
     this.orderer = parts.orderer;
+    this.appraiser = parts.appraiser;
     this.#queue = parts.queue;
     this.#ingest = parts.ingest;
     this.#delivery = parts.delivery;
@@ -63,17 +75,22 @@ export class ChannelLine {
   static async open(
     shared: Base,
     stores: ChannelStores,
-    { pool, watch }: SharedParts,
+    { pool, watch, appraisal }: SharedParts,
   ): Promise<ChannelLine> {
     const base: ChannelBase = { ...shared, ...stores, line: { mqttPort: 0 } };
     shared.metrics.begin(stores.config.channel);
     const delivery = composeDelivery(base);
     const orderer = composeOrderer(base, delivery);
     const queue = composeQueue(base, { delivery, orderer });
-    const ingest = composeIngest(base, { delivery, queue, watch, pool });
-    const broker = await composeBroker(base, { delivery, ingest });
+    const appraiser = composeAppraiser(base, appraisal, {
+      admit: (admission) => queue.add(admission),
+      send: (device, kind, payload) => base.line.broker?.send(device, kind, payload) ?? false,
+    });
+    const ingest = composeIngest(base, { delivery, queue, watch, pool, appraiser });
+    const broker = await composeBroker(base, { delivery, ingest, appraiser });
     base.line.broker = broker;
-    return new ChannelLine(base, stores, { broker, orderer, queue, ingest, delivery });
+    base.line.appraiser = appraiser;
+    return new ChannelLine(base, stores, { broker, orderer, queue, ingest, delivery, appraiser });
   }
 
   get mqttPort(): number {
@@ -97,6 +114,7 @@ export class ChannelLine {
     await Promise.race([
       this.orderer.run({ signal }),
       this.#ingest.watch({ signal }),
+      ...(this.appraiser === undefined ? [] : [this.appraiser.run({ signal })]),
       this.#failure.promise,
     ]);
   }
@@ -216,6 +234,7 @@ function composeQueue(
     committed: (batch) => {
       countAdmitted(metrics, config.channel, batch);
       delivery.admitted(batch);
+      base.line.appraiser?.committed(batch);
       orderer.notify();
     },
     clock,
@@ -225,17 +244,28 @@ function composeQueue(
 
 function composeIngest(
   base: ChannelBase,
-  parts: SharedParts & { readonly delivery: Delivery; readonly queue: AdmissionQueue },
+  parts: Pick<SharedParts, "pool" | "watch"> & {
+    readonly delivery: Delivery;
+    readonly queue: AdmissionQueue;
+    readonly appraiser: Appraiser | undefined;
+  },
 ): Ingest {
   const { config, clock, metrics, ca, registry, line } = base;
-  const { delivery, queue, watch, pool } = parts;
+  const { delivery, queue, watch, pool, appraiser } = parts;
   const { tpm_roots: roots, rotation: policy } = config.enrolment;
   const certifying = { ca, registry, tpmRoots: readTpmRoots(roots), policy };
   return new Ingest({
     pool,
     admit: (admission) => queue.add(admission),
     keysOf: (device) => watch.keysOf(device),
-    have: async (access, payload) => delivery.have(access.device, payload),
+    order: (device, stream) => {
+      const order = appraiser?.order(device, stream);
+      return order?.rule === "quarantine" ? order.code : undefined;
+    },
+    have: async ({ device }, payload) => {
+      delivery.have(device, payload);
+      appraiser?.listens(device);
+    },
     renew: async ({ device }, payload) => {
       const request = { device, payload, now: clock.now() };
       const { down, refused } = await renewOverLine(certifying, siteFacts(base), request);
@@ -249,8 +279,13 @@ function composeIngest(
 
 function composeBroker(
   base: ChannelBase,
-  { delivery, ingest }: { readonly delivery: Delivery; readonly ingest: Ingest },
+  parts: {
+    readonly delivery: Delivery;
+    readonly ingest: Ingest;
+    readonly appraiser: Appraiser | undefined;
+  },
 ): Promise<MqttBroker> {
+  const { delivery, ingest, appraiser } = parts;
   const { config, clock, logger, metrics, site, registry } = base;
   const { channel } = config;
   return MqttBroker.create({
@@ -266,10 +301,12 @@ function composeBroker(
     deliver: (access, kind, payload) => ingest.deliver(access, kind, payload),
     online: ({ device }) => {
       delivery.online(device);
+      appraiser?.online(device);
       logger.info({ event: "device.online", channel, device }, "device online");
     },
     offline: (device) => {
       delivery.offline(device);
+      appraiser?.offline(device);
       logger.info({ event: "device.offline", channel, device }, "device offline");
     },
     refused: metrics.refused,

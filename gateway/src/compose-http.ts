@@ -6,6 +6,7 @@ import { createHttpServer } from "@tamga/ledger-core/daemon/metrics-server";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-policy";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { addAttestationRoutes } from "./api/attestation-routes.ts";
 import type { ChannelSources } from "./api/routes.ts";
 import { addRoutes } from "./api/routes.ts";
 import { servedLogs } from "./api/served-logs.ts";
@@ -17,12 +18,10 @@ import { channelOfDevice } from "./channels.ts";
 import type { Base, StoppedChannel } from "./compose-base.ts";
 import type { ChannelLine } from "./compose-channel.ts";
 import { reportRunning } from "./consortium/ledger-report.ts";
-import { DeviceAttestations } from "./device-attestation.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
 import { evidenceOf } from "./lane/surviving-head.ts";
 import type { ChannelReading } from "./metrics.ts";
-import { readReferenceFile } from "./reference-file.ts";
-import type { DeviceRegistry } from "./registry/device-registry.ts";
+import { approvedDevices } from "./registry/approved-devices.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
 
 /** As they are at each request: a channel may stop while the others run. */
@@ -40,19 +39,10 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
   const sum = (read: (line: ChannelLine) => number) =>
     running().reduce((total, line) => total + read(line), 0);
   const lineOf = (device: Identifier) => lines.get(channelOfDevice(config, device).channel);
-  const attestations =
-    config.attestation === undefined
-      ? undefined
-      : new DeviceAttestations({
-          references: readReferenceFile(config.attestation.reference),
-          registry,
-          laneOf: (device) => lineOf(device)?.stores.lane,
-        });
-  const attestationOf = (device: Identifier) =>
-    attestations?.of(device, Math.floor(clock.now() / 1_000)) ?? null;
+  const attestationOf = (device: Identifier) => lineOf(device)?.appraiser?.of(device) ?? null;
   metrics.watch({
     attestations: () =>
-      attestations === undefined
+      config.attestation === undefined
         ? undefined
         : approvedDevices(registry).flatMap((device) => attestationOf(device) ?? []),
     now: () => clock.now(),
@@ -94,6 +84,15 @@ export function composeHttp(base: Base, parts: HttpParts): HttpServer {
           return line === undefined ? undefined : channelSources(base, line);
         },
         clock,
+      });
+      addAttestationRoutes(server, {
+        channelOf: (device) => {
+          const line = lineOf(device);
+          if (line === undefined) return undefined;
+          const { receipts } = channelSources(base, line);
+          return { receipts, appraiser: line.appraiser };
+        },
+        tpmOf: (device) => registry.tpmOf(device),
       });
       addTransactionRoute(server, {
         ledgerOf: (channel) => {
@@ -179,10 +178,4 @@ function statusSources(base: Base, line: ChannelLine): ChannelStatusSources {
         now,
       }),
   };
-}
-
-/** Each once, however many keys it has. */
-function approvedDevices(registry: DeviceRegistry): readonly Identifier[] {
-  const approved = registry.list().filter(({ state }) => state === "approved");
-  return [...new Set(approved.map(({ device }) => device))];
 }

@@ -10,6 +10,7 @@ import { writeFileDurable } from "@tamga/ledger-core/daemon/state-dir";
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { channelsOf } from "./channels.ts";
+import { openAppraisal } from "./compose-appraiser.ts";
 import type { Base, StoppedChannel } from "./compose-base.ts";
 import { isOfOneChannel, openStores, stoppedBy } from "./compose-base.ts";
 import { ChannelLine } from "./compose-channel.ts";
@@ -92,8 +93,9 @@ class Gateway {
     const base: Base = { ...stores, config, clock, logger, metrics, trouble };
     const watch = composeWatch(base, lines);
     const pool = new VerifyPool(Math.min(config.ingest.verify_threads, availableParallelism()));
+    const appraisal = openAppraisal(base);
     for (const channel of stores.channels) {
-      const line = await ChannelLine.open(base, channel, { pool, watch });
+      const line = await ChannelLine.open(base, channel, { pool, watch, appraisal });
       lines.set(channel.config.channel, line);
       logger.info(
         { event: "site.opened", origin: channel.lane.origin, bodyCopies: 1 },

@@ -8,6 +8,7 @@ import { snapshotEveryBlocks } from "@tamga/ledger-core/ledger/limits";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { z } from "zod";
+import { admissionRules } from "./appraisal/admission-policy.ts";
 import { forChannel, requireChannelsApart } from "./channels.ts";
 import { channelsMax, devicePatternsMax } from "./limits.ts";
 import { rotationPolicies } from "./registry/key-rotation.ts";
@@ -121,6 +122,14 @@ export function gatewaySchema(directory: string) {
         z.strictObject({
           mqtt_port: port,
           devices: z.array(devicePattern).min(1).max(devicePatternsMax),
+          /** What is unlike `attestation`. */
+          attestation: z
+            .strictObject({
+              pending: z.enum(admissionRules).optional(),
+              stale: z.enum(admissionRules).optional(),
+              contraindicated: z.enum(admissionRules).optional(),
+            })
+            .default({}),
         }),
       )
       .refine((channels) => Object.keys(channels).length < channelsMax, {
@@ -136,7 +145,15 @@ export function gatewaySchema(directory: string) {
       })
       .prefault({}),
     /** Without it the state of devices is not judged. */
-    attestation: z.strictObject({ reference: filePath(directory) }).optional(),
+    attestation: z
+      .strictObject({
+        reference: filePath(directory),
+        challenge_every: duration({ min: "10s", max: "30d" }).default(3_600_000),
+        pending: z.enum(admissionRules).default("mark"),
+        stale: z.enum(admissionRules).default("mark"),
+        contraindicated: z.enum(admissionRules).default("mark"),
+      })
+      .optional(),
     bodies: z.strictObject({ copies: z.literal(1).default(1) }).prefault({}),
   });
 }

@@ -79,7 +79,11 @@ export const devicePatternsMax = 64;
 export const tpmRootFileBytesMax = 1_048_576;
 /** Values, digests or versions in one list of a file of reference values. */
 export const referenceListMax = 4_096;
-/** Newest evidence of a device in which the newest quote is looked for. */
-export const evidenceLookedAtMax = 8;
 /** Devices whose last appraisal is remembered; of others it is made at each look. */
 export const attestedDevicesMax = 16_384;
+/** Milliseconds between two looks for devices that are to be asked for evidence. */
+export const challengeLookMs = 5_000;
+/** Leaves of evidence that are judged in one turn at a start. */
+export const evidencePerPageMax = 256;
+/** Results that `attest history` shows of a device, the newest. */
+export const attestationEventsMax = 256;

@@ -1,8 +1,8 @@
 /** Prometheus metrics of the gateway: base units, closed sets of labels. */
 
 import { Counter, Gauge, Registry } from "prom-client";
-import type { DeviceAttestation } from "./device-attestation.ts";
-import { attestationStates } from "./device-attestation.ts";
+import type { DeviceAttestation } from "./appraisal/standing.ts";
+import { attestationStates } from "./appraisal/standing.ts";
 import type { AdmittedBatch } from "./ingest/admission-queue.ts";
 import { refusalsCountedMax } from "./limits.ts";
 

@@ -16,7 +16,7 @@ import { parseTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy-file";
 import { verifyReceipt } from "@tamga/ledger-core/receipt/verify-receipt";
 import { openEvidence } from "@tamga/ledger-core/wire/evidence-statement";
 import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { requirePart } from "../real-parts.ts";
 import { Swtpm } from "../support/swtpm.ts";
 import { TestSite } from "../support/test-site.ts";
@@ -26,6 +26,15 @@ const agentProgram = fileURLToPath(new URL("../../agent/src/main.ts", import.met
 const run = promisify(execFile);
 const parts = ["swtpm", "swtpm-tools", "tpm2-tools"] as const;
 
+const verifier = fileURLToPath(new URL("../../ledger-core/src/verify.ts", import.meta.url));
+const waiting = { timeout: 120_000, interval: 500 };
+
+type Place = { readonly lane: number; readonly leaf: string };
+type Event = Place & {
+  readonly askedAt: string | null;
+  readonly evidence: Place | null;
+  readonly bracket: { readonly streams?: readonly { readonly stream: string }[] } | null;
+};
 type Stated = { readonly incarnation: string; readonly sequence: string };
 
 describe.runIf(parts.every((part) => requirePart(part)))("evidence over the line", () => {
@@ -120,11 +129,12 @@ tpm_roots = ["${root}"]
     // The operator asks for judgement: what is in the lane already is judged, and again after each start.
     appendFileSync(
       join(site.dir, "gateway.toml"),
-      `[attestation]\nreference = "${file("values.toml")}"\n`,
+      `[attestation]\nreference = "${file("values.toml")}"\nchallenge_every = "10s"\n`,
     );
     await restart();
     const statedAt = new Date(first.evidence.issuedAt * 1_000).toISOString();
-    expect(await attestationNow()).toEqual({ state: "affirming", code: null, statedAt });
+    const affirming = { state: "affirming", code: null, statedAt, asked: false };
+    await vi.waitFor(async () => expect(await attestationNow()).toEqual(affirming), waiting);
     const gauge = (state: string) => `tamga_gateway_attestation_devices{state="${state}"}`;
     const good = await site.metrics();
     expect([good.get(gauge("affirming")), good.get(gauge("contraindicated"))]).toEqual([1, 0]);
@@ -137,7 +147,10 @@ tpm_roots = ["${root}"]
       stdout: expect.stringContaining('[{"code":"PCR_NOT_ALLOWED","pcr":16}]'),
     });
     const contraindicated = { state: "contraindicated", code: "PCR_NOT_ALLOWED" };
-    expect(await attestationNow()).toMatchObject(contraindicated);
+    await vi.waitFor(
+      async () => expect(await attestationNow()).toMatchObject(contraindicated),
+      waiting,
+    );
     expect((await site.metrics()).get(gauge("contraindicated"))).toBe(1);
     // Bound to what the device knew: the second was made after a checkpoint that the first led to.
     const [before, after] = [first, second].map(({ evidence }) => evidence.checkpoint?.size ?? 0n);
@@ -146,6 +159,62 @@ tpm_roots = ["${root}"]
     expect(head?.incarnation).not.toEqual(first.evidence.streams[0]?.incarnation);
     expect(toHex(second.evidence.quote.attest)).not.toBe(toHex(first.evidence.quote.attest));
   }, 600_000);
+
+  test("answers the gateway's nonce, and what was concluded is told, named and proven", async () => {
+    await swtpm.tool("tpm2_pcrreset", "16");
+    const child = spawn(process.execPath, [agentProgram, "run", "--data", box], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    children.push(child);
+    child.stderr.resume();
+    const answered = { state: "affirming", asked: true };
+    await vi.waitFor(async () => expect(await attestationNow()).toMatchObject(answered), waiting);
+    const told = async () => {
+      const { stdout } = await agent("status", "--data", box, "--json");
+      expect(JSON.parse(stdout).attestation.result).toMatchObject({
+        state: "affirming",
+        codes: [],
+      });
+    };
+    await vi.waitFor(told, waiting);
+    // The next answer names the result, so its receipt says that it was made after that.
+    const events = await vi.waitFor(async () => {
+      const json = await site.cli("attest", "history", "box-1", "--json");
+      const history: Event[] = JSON.parse(json).events;
+      const asked = history.filter(({ askedAt }) => askedAt !== null);
+      expect(asked.length).toBeGreaterThanOrEqual(2);
+      return asked;
+    }, waiting);
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+
+    const [first, last] = [present(events[0], "first"), present(events.at(-1), "last")];
+    const result = await vi.waitFor(() => provenAt("result", first), waiting);
+    if (result.claims.kind !== "result") throw new Error(result.claims.kind);
+    expect(result.claims).toMatchObject({ device: "box-1", state: "affirming" });
+    const evidence = await vi.waitFor(
+      () => provenAt("evidence", present(last.evidence, "evidence")),
+      waiting,
+    );
+    if (evidence.claims.kind !== "evidence") throw new Error(evidence.claims.kind);
+    expect(evidence.claims.position.attestation).toHaveLength(32);
+    // Nothing was reset in between: whatever the agent stated meanwhile lies between two quotes of one state.
+    expect(last.bracket?.streams?.map(({ stream }) => stream)).toEqual(["attestation"]);
+    expect(await site.cli("attest", "history", "box-1")).toContain("; brackets attestation");
+  }, 600_000);
+
+  /** What an auditor sees of a leaf, offline. */
+  async function provenAt(kind: string, { lane, leaf }: Place) {
+    await site.cli("attest", "receipt", "box-1", String(lane), leaf, "--out", file(kind));
+    const { stdout } = await run(process.execPath, [
+      ...[verifier, "receipt", file(kind), "--trust", file("trust.json")],
+    ]);
+    expect(stdout).toContain("VALID: ");
+    const receipt = unwrap(parseReceipt(readFileSync(file(kind))));
+    const policy = unwrap(parseTrustPolicy(utf8(readFileSync(file("trust.json"), "utf8"))));
+    return unwrap(verifyReceipt(nodeCrypto, policy, receipt));
+  }
 
   test("is not asked of a device whose key is no TPM's", async () => {
     const config = readFileSync(file("agent.toml"), "utf8");

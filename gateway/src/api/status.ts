@@ -3,9 +3,9 @@
 import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { Ledger, LedgerStatus } from "@tamga/ledger-core/ledger/ledger";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import type { DeviceAttestation } from "../appraisal/standing.ts";
 import type { StoppedChannel } from "../compose-base.ts";
 import type { LedgerReport } from "../consortium/ledger-report.ts";
-import type { DeviceAttestation } from "../device-attestation.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { GatewayMetrics } from "../metrics.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";

@@ -24,7 +24,7 @@ import type { AdmittedBatch } from "../ingest/admission-queue.ts";
 import type { LaneLog } from "../lane/lane-log.ts";
 import type { OrderedHead } from "../lane/ordered-head.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
-import type { StatementRow } from "../lane/statement-rows.ts";
+import type { AwaitedRow } from "../lane/statement-rows.ts";
 import { answersPerHaveMax, laneRowsPerPageMax, rangesPerHaveMax } from "../limits.ts";
 import { HaveExchange } from "./have-exchange.ts";
 import { firstRanges, rangeCount } from "./listed-ranges.ts";
@@ -89,11 +89,11 @@ export class Delivery {
   admitted(batch: AdmittedBatch): void {
     const { lane, isOnline, clock, provisionalWaitMs } = this.#options;
     for (const item of batch) {
-      const { device } = item.admission;
-      if (!isOnline(device)) continue;
+      const { device, kind } = item.admission;
+      if (kind === "result" || !isOnline(device)) continue;
       // The lane is asked only for what the admission itself does not tell: it is the dearer way.
       const row = rowOfAdmitted(item) ?? lane.at(item.admitted);
-      if (row === undefined) continue;
+      if (row === undefined || row.kind === "result") continue;
       const rows = this.#provisional.get(device);
       if (rows === undefined) this.#provisional.set(device, [row]);
       else rows.push(row);
@@ -214,9 +214,9 @@ export class Delivery {
   }
 
   /** What the lane holds of these ranges, up to `answersPerHaveMax` rows. */
-  #answersTo(device: Identifier, items: readonly IncarnationRanges[]): readonly StatementRow[] {
+  #answersTo(device: Identifier, items: readonly IncarnationRanges[]): readonly AwaitedRow[] {
     const { lane } = this.#options;
-    const rows: StatementRow[] = [];
+    const rows: AwaitedRow[] = [];
     for (const { incarnation, ranges } of items) {
       for (const range of ranges) {
         let { first } = range;
@@ -327,7 +327,7 @@ function rowOfAdmitted({ admission, admitted }: AdmittedBatch[number]): ProofRow
   return { lane, leafIndex, kind, position: { incarnation, range } };
 }
 
-function rangeKey(row: StatementRow): string {
+function rangeKey(row: AwaitedRow): string {
   const position = row.position;
   if (position === undefined) return "";
   return `${toHex(position.incarnation)}/${position.range.first}/${position.range.count}`;

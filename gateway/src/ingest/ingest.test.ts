@@ -24,8 +24,9 @@ function rig() {
         return verdict.promise;
       },
     },
-    admit: async ({ bytes }) => {
-      admitted.push(bytes[0] ?? 0);
+    order: () => undefined,
+    admit: async (admission) => {
+      admitted.push("bytes" in admission ? (admission.bytes[0] ?? 0) : 0);
       return { outcome: "rejected" };
     },
     keysOf: () => [],

@@ -28,6 +28,8 @@ export type IngestPorts = {
   readonly admit: (admission: Admission) => Promise<Pick<Admitted, "outcome">>;
   /** Signing keys that the device may use now. */
   readonly keysOf: (device: Identifier) => UplinkSender["keys"];
+  /** What becomes of a statement that verified: its refusal's code where it is not to be taken. */
+  readonly order: (device: Identifier, stream: Identifier) => string | undefined;
   readonly have: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
   readonly renew: (access: ClientAccess, payload: Uint8Array) => Promise<void>;
   readonly clock: Clock;
@@ -111,9 +113,9 @@ export class Ingest {
     const entered = before.then(async () => {
       const judged = await verdict;
       await this.#paced(device);
-      const admission: Admission = judged.ok
-        ? toAdmission(device, judged.value)
-        : { kind: "refused", device, bytes: payload, ...judged.fault };
+      const admission = judged.ok
+        ? this.#ordered(device, payload, judged.value)
+        : ({ kind: "refused", device, bytes: payload, ...judged.fault } as const);
       committed = this.#ports.admit(admission).then(({ outcome }) => {
         if (outcome === "rejected") this.#pace.spend(device, this.#ports.clock.monotonic());
       });
@@ -128,6 +130,13 @@ export class Ingest {
       if (this.#tails.get(device) === tail) this.#tails.delete(device);
     }
     await committed;
+  }
+
+  #ordered(device: Identifier, payload: Uint8Array, verified: VerifiedUplink): Admission {
+    const { position, identity: digest } = verified;
+    const code = this.#ports.order(device, position.stream);
+    if (code === undefined) return toAdmission(device, verified);
+    return { kind: "refused", device, bytes: payload, code, digest, position };
   }
 
   /** Whatever the statement is: after garbage the device's honest ones wait as well, in their order. */

@@ -2,9 +2,11 @@
 
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import type { DeviceClaims, SequenceRange } from "@tamga/ledger-core/wire/device-claims";
+import type { ResultClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { EncodedBody } from "@tamga/ledger-core/wire/uplink-message";
 import type { LanePlace } from "./lane.ts";
+import type { BelievedQuote } from "./result-rows.ts";
 import type { Position } from "./statement-rows.ts";
 
 /** Everything in it was checked against the device's key and body by whoever admits it. */
@@ -34,7 +36,19 @@ export type RefusedAdmission = {
   readonly position?: Position;
 };
 
-export type Admission = StatementAdmission | RefusedAdmission;
+/** What the gateway concludes of a device, for it to sign and state. */
+export type ResultAdmission = Pick<
+  ResultClaims,
+  "device" | "state" | "result" | "codes" | "asked"
+> & {
+  readonly kind: "result";
+  /** The statement that brought the evidence; absent of `pending` alone. */
+  readonly evidence?: LanePlace & { readonly identity: Digest };
+  /** Where the evidence is believed. */
+  readonly quote?: BelievedQuote;
+};
+
+export type Admission = StatementAdmission | RefusedAdmission | ResultAdmission;
 
 /**
  * Where the answer stands in the lane. A duplicate has the place of the first; with `code` that is

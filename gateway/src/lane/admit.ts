@@ -8,11 +8,17 @@ import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
 import type { SqliteLog } from "@tamga/ledger-core/ledger/sqlite-log";
 import { encodeStatementMessage } from "@tamga/ledger-core/wire/uplink-message";
 import { admissionsPerBatchMax } from "../limits.ts";
-import type { Admission, Admitted, StatementAdmission } from "./admission.ts";
+import type {
+  Admission,
+  Admitted,
+  RefusedAdmission,
+  ResultAdmission,
+  StatementAdmission,
+} from "./admission.ts";
 import type { LanePlace, LaneState } from "./lane.ts";
 import { judge } from "./lane.ts";
 import type { LaneIdentity, LaneSigner } from "./lane-statements.ts";
-import { signGatewayStatement } from "./lane-statements.ts";
+import { signGatewayStatement, signIdentified } from "./lane-statements.ts";
 import type { LaneTables } from "./lane-tables.ts";
 import type { Position } from "./statement-rows.ts";
 
@@ -72,6 +78,11 @@ export class Admitter {
     const size = log.size;
     const entries: Uint8Array[] = [];
     const admitted = batch.map((admission): Admitted => {
+      if (admission.kind === "result") {
+        const place = { lane: ordinal, leafIndex: BigInt(size + entries.length) };
+        entries.push(this.#conclude(place, admission, now));
+        return { outcome: "accepted", ...place };
+      }
       const verdict = judge(this.#state, admission);
       if (verdict.outcome === "duplicate") {
         const { place, code } = verdict;
@@ -94,6 +105,18 @@ export class Admitter {
     return admitted;
   }
 
+  /** Returns the statement's bytes. */
+  #conclude(place: LanePlace, admission: ResultAdmission, at: UnixMillis): Uint8Array {
+    const { tables, signer, identity } = this.#options;
+    const { evidence, quote, ...said } = admission;
+    const device = tables.devices.obtain(admission.device).id;
+    const named = evidence === undefined ? {} : { evidence: evidence.identity };
+    const signed = signIdentified(signer, identity, { ...said, ...named, at }, at);
+    tables.statements.insertResult(place, device, signed.identity);
+    tables.results.insert(place, { device, state: said.state, evidence, quote });
+    return signed.bytes;
+  }
+
   #accept(place: LanePlace, admission: StatementAdmission): void {
     const { devices, streams, statements, bodies } = this.#options.tables;
     const { range, identity, type: kind } = admission;
@@ -109,7 +132,7 @@ export class Admitter {
   /** Keeps the refused bytes; returns the rejection's. */
   #reject(
     place: LanePlace,
-    admission: Admission,
+    admission: StatementAdmission | RefusedAdmission,
     why: { readonly code: string; readonly now: UnixMillis },
   ): Uint8Array {
     const { tables, signer, identity } = this.#options;
@@ -141,7 +164,7 @@ export class Admitter {
 /** Characters of a rejection's code on the wire. */
 const codeLengthMax = 64;
 
-function refusedOf(admission: Admission): {
+function refusedOf(admission: StatementAdmission | RefusedAdmission): {
   readonly digest: Digest;
   readonly bytes: Uint8Array;
   readonly position: Position | undefined;

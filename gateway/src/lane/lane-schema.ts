@@ -44,8 +44,18 @@ export const laneSchema = `
 /** Finds the newest evidence of a device among millions of bundles; no other statement writes into it. */
 export const evidenceIndex = `CREATE INDEX statement_evidence ON statement (device) WHERE kind = 5;`;
 
+/** Leaves of kind `result`, by device, by the counts of the quote, and by the evidence that they judge. */
+export const resultTable = `
+  CREATE TABLE result (
+    place INTEGER PRIMARY KEY, device INTEGER NOT NULL, state INTEGER NOT NULL, evidence INTEGER,
+    reset_count INTEGER, clock INTEGER, attest BLOB) STRICT;
+  CREATE INDEX result_device ON result (device);
+  CREATE INDEX result_counts ON result (device, reset_count, clock) WHERE attest IS NOT NULL;
+  CREATE INDEX result_evidence ON result (evidence) WHERE evidence IS NOT NULL;
+`;
+
 /** For `openDatabase`. Never edited once released: changes are appended. */
-export const laneMigrations: readonly string[] = [laneSchema, evidenceIndex];
+export const laneMigrations: readonly string[] = [laneSchema, evidenceIndex, resultTable];
 
 const leavesPerLane = 2 ** 40;
 

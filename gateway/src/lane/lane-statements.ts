@@ -1,8 +1,9 @@
-/** The statements that a gateway signs: its lane opened, its lane's head, a statement refused. */
+/** The statements that a gateway signs: its lane opened, its lane's head, a statement refused, a device judged. */
 
 import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import type { UnixMillis } from "@tamga/ledger-core/base/time";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { GatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { encodeGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
@@ -30,12 +31,17 @@ export type LaneIdentity = {
 };
 
 /** Exact bytes of a statement of the gateway, issued at `now`. */
-export function signGatewayStatement(
+export function signGatewayStatement(...part: Parameters<typeof signIdentified>): Uint8Array {
+  return signIdentified(...part).bytes;
+}
+
+/** The same with the statement's identity. */
+export function signIdentified(
   signer: LaneSigner,
   identity: LaneIdentity,
   claims: GatewayClaims,
   now: UnixMillis,
-): Uint8Array {
+): { readonly bytes: Uint8Array; readonly identity: Digest } {
   const unsigned = prepareStatement(
     {
       algorithm: signer.algorithm,
@@ -48,7 +54,8 @@ export function signGatewayStatement(
     },
     encodeGatewayClaims(claims),
   );
-  return finishStatement(unsigned, signer.sign(unsigned.toBeSigned));
+  const bytes = finishStatement(unsigned, signer.sign(unsigned.toBeSigned));
+  return { bytes, identity: nodeCrypto.sha256(unsigned.toBeSigned) };
 }
 
 /** The gateway's RFC 9942 signature over a lane's root: what a provisional receipt rests on. */

@@ -6,6 +6,7 @@ import { createSqliteBodyStore } from "./body-store.ts";
 import { DeviceRows } from "./device-rows.ts";
 import { LaneRows } from "./lane-rows.ts";
 import { Quarantine } from "./quarantine.ts";
+import { ResultRows } from "./result-rows.ts";
 import { StatementRows } from "./statement-rows.ts";
 import { StreamRows } from "./stream-rows.ts";
 
@@ -15,6 +16,7 @@ export type LaneTables = {
   readonly devices: DeviceRows;
   readonly streams: StreamRows;
   readonly statements: StatementRows;
+  readonly results: ResultRows;
   readonly quarantine: Quarantine;
   readonly bodies: BodyStore;
 };
@@ -27,6 +29,7 @@ export function openTables(db: Database, bodies?: BodyStore): LaneTables {
     devices: new DeviceRows(db),
     streams: new StreamRows(db),
     statements: new StatementRows(db),
+    results: new ResultRows(db),
     quarantine: new Quarantine(db),
     bodies: bodies ?? createSqliteBodyStore(db),
   };

@@ -121,7 +121,10 @@ function moveUnordered(
     const first = to.log.append(
       rows.map((row) => present(from.log.entry(Number(row.leafIndex)), "leaf of a stored row")),
     );
-    for (const [i, row] of rows.entries())
-      tables.statements.move(row, { lane: to.ordinal, leafIndex: BigInt(first + i) });
+    for (const [i, row] of rows.entries()) {
+      const place = { lane: to.ordinal, leafIndex: BigInt(first + i) };
+      tables.statements.move(row, place);
+      if (row.kind === "result" || row.kind === "evidence") tables.results.move(row, place);
+    }
   }
 }

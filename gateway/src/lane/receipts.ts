@@ -83,7 +83,9 @@ export function assembleReceipt(
   const statement = present(parsed.ok ? parsed.value : undefined, "statement in the lane");
   const { kid } = statement.header;
   const deviceChain =
-    row.kind === "rejection" ? sources.gatewayChain : sources.deviceChain(row.device, kid);
+    row.kind === "rejection" || row.kind === "result"
+      ? sources.gatewayChain
+      : sources.deviceChain(row.device, kid);
   if (deviceChain === undefined) return err({ code: "DEVICE_CHAIN_NOT_HELD" });
 
   const disclosed = disclose(sources, wanted, { row, statement });
@@ -177,7 +179,7 @@ function finality(
 }
 
 function checkpointOf(statement: ParsedStatement, row: StatementRow): TreeHead | undefined {
-  if (row.kind === "rejection") return undefined;
+  if (row.kind === "rejection" || row.kind === "result") return undefined;
   const claims = parseDeviceClaims(row.kind, statement.claims);
   return present(claims.ok ? claims.value : undefined, "claims in the lane").position.checkpoint;
 }

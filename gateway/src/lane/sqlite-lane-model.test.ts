@@ -160,6 +160,7 @@ class World {
 
   /** What the model expects of an answer, and remembers of it. */
   #judge(sent: Admission, answer: Admitted): void {
+    if (sent.kind === "result") throw new Error("the model sends none");
     if (sent.kind === "refused") {
       expect(answer.code).toBe(sent.code);
       return;

@@ -35,7 +35,8 @@ import { openTables } from "./lane-tables.ts";
 import { openIncarnation, openLaneLog } from "./open-incarnation.ts";
 import type { OrderedHead } from "./ordered-head.ts";
 import type { QuarantineItem } from "./quarantine.ts";
-import type { StatementRow } from "./statement-rows.ts";
+import type { ResultRows } from "./result-rows.ts";
+import type { AwaitedRow, StatementRow } from "./statement-rows.ts";
 
 export type SqliteLaneOptions = {
   /** The file; it is made where it is not there. */
@@ -292,7 +293,7 @@ export class SqliteLane {
       readonly limit?: number;
       readonly lane?: number;
     },
-  ): readonly StatementRow[] {
+  ): readonly AwaitedRow[] {
     const { fromIndex, toIndex, lane = this.#current.ordinal } = between;
     return this.#tables.statements.ofDevice(device, {
       from: { lane, leafIndex: fromIndex },
@@ -306,7 +307,7 @@ export class SqliteLane {
     device: Identifier,
     at: { readonly incarnation: Uint8Array; readonly range: SequenceRange },
     limit?: number,
-  ): readonly StatementRow[] {
+  ): readonly AwaitedRow[] {
     const row = this.#tables.devices.find(device);
     if (row === undefined) return [];
     const { statements } = this.#tables;
@@ -316,9 +317,9 @@ export class SqliteLane {
     return [...taken, ...statements.refused(row.id, at, page)].slice(0, page);
   }
 
-  /** Evidence of a device in every incarnation of the lane in this file, the newest first. */
-  evidence(device: Identifier, limit: number): readonly StatementRow[] {
-    return this.#tables.statements.evidence(device, pageOf(limit));
+  /** What was concluded of devices, in every incarnation of the lane in this file. */
+  get results(): Omit<ResultRows, "insert" | "move"> {
+    return this.#tables.results;
   }
 
   /** Whose leaves are among from … to − 1 of the open incarnation. */
@@ -332,7 +333,7 @@ export class SqliteLane {
 
   /** The body of a bundle, undefined where retention has let it go. */
   body(row: StatementRow): EncodedBody | undefined {
-    if (row.kind === "rejection" || row.bodyKey === undefined) return undefined;
+    if (!("bodyKey" in row) || row.bodyKey === undefined) return undefined;
     return this.#tables.bodies.get(row.bodyKey);
   }
 

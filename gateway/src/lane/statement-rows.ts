@@ -17,7 +17,7 @@ export type Position = {
   readonly range: SequenceRange;
 };
 
-/** One leaf that a device waits for: its statement, or the rejection of one. */
+/** One leaf about a device: its statement, the rejection of one, or what the gateway concluded of it. */
 export type StatementRow = LanePlace & { readonly device: Identifier } & (
     | {
         readonly kind: DeviceClaims["kind"];
@@ -34,11 +34,15 @@ export type StatementRow = LanePlace & { readonly device: Identifier } & (
         /** Where the refused statement stood, as it says. */
         readonly position: Position | undefined;
       }
+    | { readonly kind: "result"; readonly identity: Digest }
   );
+/** One that the device waits for. */
+export type AwaitedRow = Exclude<StatementRow, { readonly kind: "result" }>;
 
 /** By their number in the database; never reordered. */
-const kinds = ["bundle", "gap", "start", "heartbeat", "rejection", "evidence"] as const;
+const kinds = ["bundle", "gap", "start", "heartbeat", "rejection", "evidence", "result"] as const;
 const rejectionKind = kinds.indexOf("rejection");
+const resultKind = kinds.indexOf("result");
 
 /** Integers come as bigint, since sequences have 63 bits. */
 type Stored = {
@@ -65,6 +69,7 @@ const select = `
 export class StatementRows {
   readonly #insertStatement;
   readonly #insertRejection;
+  readonly #insertResult;
   readonly #move;
   readonly #moveRejection;
   readonly #startingAt;
@@ -74,7 +79,6 @@ export class StatementRows {
   readonly #ofDevice;
   readonly #taken;
   readonly #refused;
-  readonly #evidence;
   readonly #devices;
 
   constructor(db: Database) {
@@ -83,6 +87,9 @@ export class StatementRows {
     >("INSERT INTO statement VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     this.#insertRejection = db.prepare<[number, number, Uint8Array]>(
       `INSERT INTO statement VALUES (?, ?, NULL, 0, 0, ${rejectionKind}, ?, NULL)`,
+    );
+    this.#insertResult = db.prepare<[number, number, Uint8Array]>(
+      `INSERT INTO statement VALUES (?, ?, NULL, 0, 0, ${resultKind}, ?, NULL)`,
     );
     this.#move = db.prepare<[number, number]>("UPDATE statement SET place = ? WHERE place = ?");
     this.#moveRejection = db.prepare<[number, string, Uint8Array]>(
@@ -106,7 +113,7 @@ export class StatementRows {
     );
     this.#ofDevice = rows<[string, number, number, number]>(
       `WHERE s.device = (SELECT id FROM device WHERE name = ?) AND s.place >= ? AND s.place < ?
-       ORDER BY s.place LIMIT ?`,
+       AND s.kind <> ${resultKind} ORDER BY s.place LIMIT ?`,
     );
     this.#taken = rows<[number, number, bigint, bigint, bigint, number]>(
       `WHERE s.stream = ? AND s.first >= coalesce(${last}, 0) AND s.first < ?
@@ -116,14 +123,10 @@ export class StatementRows {
       `WHERE s.place IN (SELECT place FROM quarantine WHERE device = ? AND incarnation = ?
          AND first > ? AND first < ? AND first + count > ?) ORDER BY s.place LIMIT ?`,
     );
-    this.#evidence = rows<[string, number]>(
-      `WHERE s.kind = ${kinds.indexOf("evidence")} AND s.device = (SELECT id FROM device WHERE name = ?)
-       ORDER BY s.place DESC LIMIT ?`,
-    );
     this.#devices = db
       .prepare<[number, number], string>(
         `SELECT DISTINCT d.name FROM statement s JOIN device d ON d.id = s.device
-         WHERE s.place >= ? AND s.place < ?`,
+         WHERE s.place >= ? AND s.place < ? AND s.kind <> ${resultKind}`,
       )
       .pluck();
   }
@@ -157,6 +160,10 @@ export class StatementRows {
     this.#insertRejection.run(placeKey(place), device, refused);
   }
 
+  insertResult(place: LanePlace, device: number, identity: Digest): void {
+    this.#insertResult.run(placeKey(place), device, identity);
+  }
+
   /** A leaf that was copied into the next incarnation. */
   move(row: StatementRow, to: LanePlace): void {
     this.#move.run(placeKey(to), placeKey(row));
@@ -187,15 +194,15 @@ export class StatementRows {
     return this.#inLane.all(placeKey(from), placeKey(to), limit).map(rowOf);
   }
 
-  ofDevice(device: Identifier, between: Between): StatementRow[] {
+  ofDevice(device: Identifier, between: Between): AwaitedRow[] {
     const { from, to, limit } = between;
-    return this.#ofDevice.all(device, placeKey(from), placeKey(to), limit).map(rowOf);
+    return this.#ofDevice.all(device, placeKey(from), placeKey(to), limit).map(awaitedRowOf);
   }
 
   /** Statements that were taken and hold a sequence of the range, by sequence. */
-  taken(stream: number, range: SequenceRange, limit: number): StatementRow[] {
+  taken(stream: number, range: SequenceRange, limit: number): AwaitedRow[] {
     const { first, end } = boundsOf(range);
-    return this.#taken.all(stream, stream, first, end, first, limit).map(rowOf);
+    return this.#taken.all(stream, stream, first, end, first, limit).map(awaitedRowOf);
   }
 
   /** Rejections of statements that said to hold a sequence of the range, by place. */
@@ -203,14 +210,9 @@ export class StatementRows {
     device: number,
     at: { readonly incarnation: Uint8Array; readonly range: SequenceRange },
     limit: number,
-  ): StatementRow[] {
+  ): AwaitedRow[] {
     const { lowest, first, end } = boundsOf(at.range);
-    return this.#refused.all(device, at.incarnation, lowest, end, first, limit).map(rowOf);
-  }
-
-  /** Evidence of a device, the newest leaf first. */
-  evidence(device: Identifier, limit: number): StatementRow[] {
-    return this.#evidence.all(device, limit).map(rowOf);
+    return this.#refused.all(device, at.incarnation, lowest, end, first, limit).map(awaitedRowOf);
   }
 
   devices(from: LanePlace, to: LanePlace): Identifier[] {
@@ -241,6 +243,7 @@ function rowOf(row: Stored): StatementRow {
     const code = present(row.code, "stored rejection's code");
     return { ...base, kind, refused: identity, code, position: positionOf(row) };
   }
+  if (kind === "result") return { ...base, kind, identity };
   return {
     ...base,
     kind,
@@ -248,6 +251,12 @@ function rowOf(row: Stored): StatementRow {
     position: present(positionOf(row), "stored statement's position"),
     bodyKey: row.body === null ? undefined : Number(row.body),
   };
+}
+
+function awaitedRowOf(stored: Stored): AwaitedRow {
+  const row = rowOf(stored);
+  assert(row.kind !== "result", "a query for what a device waits for");
+  return row;
 }
 
 function positionOf(row: Stored): Position | undefined {

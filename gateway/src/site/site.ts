@@ -51,6 +51,8 @@ export function sitePaths(dataDir: string, channelDir = dataDir) {
     ledger: join(channelDir, "ledger.db"),
     votes: join(dataDir, "votes.db"),
     registry: join(dataDir, "registry.db"),
+    /** Under which the gateway's nonces are drawn. */
+    challengeKey: join(dataDir, "challenge.key"),
     /** Where the running gateway says at which address its HTTP listens. */
     address: join(dataDir, "address.json"),
   };
