@@ -7,7 +7,7 @@ import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { ClockQuality } from "@tamga/ledger-core/wire/reading";
 import type { EvidenceStatus } from "./evidence-source.ts";
 import type { OutboxStatus } from "./outbox/sqlite-outbox.ts";
-import type { RotationStatus } from "./rotation/key-rotation.ts";
+import type { RotationStatus } from "./rotation/rotation-status.ts";
 import type { Signer } from "./signer/signer.ts";
 import type { StreamStatus } from "./stream-source.ts";
 import type { UplinkStatus } from "./uplink/uplink-status.ts";

@@ -34,7 +34,7 @@ import { RowSealing, restCheckOf } from "./outbox/row-sealing.ts";
 import { SqliteOutbox } from "./outbox/sqlite-outbox.ts";
 import { KeyRotation } from "./rotation/key-rotation.ts";
 import { keyInUse, readRotation } from "./rotation/rotation-file.ts";
-import { settleFiles } from "./rotation/settle-files.ts";
+import { settleFiles, takeWayBack } from "./rotation/settle-files.ts";
 import { HeldSigner } from "./signer/held-signer.ts";
 import { openSigner, requireKeyUri } from "./signer/open-signer.ts";
 import { processModules } from "./signer/pkcs11-module.ts";
@@ -77,7 +77,7 @@ export async function compose(config: AgentConfig, around: Surroundings): Promis
   opened.defer(() => lock.release());
   // Before the key is looked for: who is not enrolled should be told that.
   requireSame(config, readDeviceRecord(dataDir));
-  const record = readRotation(dataDir);
+  const record = takeWayBack(dataDir, readRotation(dataDir));
   const uri = keyInUse(config, record);
   // A power cut may have come between the one file that decides and those that follow it.
   if (record?.key === uri) settleFiles(dataDir, record);

@@ -18,6 +18,7 @@ type RotateOptions = ConfigOptions & {
   readonly to?: string;
   readonly keyAlgorithm?: string;
   readonly cancel?: boolean;
+  readonly back?: boolean;
 };
 
 const explanation = `
@@ -35,6 +36,7 @@ export function addRotateCommand(program: Command): void {
     .option("--to <uri>", "the next key, pkcs11:..., tpm:... or file:...")
     .option("--key-algorithm <name>", "of a key that is made now: es256, eddsa or ps256")
     .option("--cancel", "stay with the key in use, while the next one has no certificate yet")
+    .option("--back", "to the key from before, while the new one has no receipt yet")
     .addHelpText("after", explanation)
     .action((options: RotateOptions) => rotate(options));
 }
@@ -44,11 +46,22 @@ async function rotate(options: RotateOptions): Promise<void> {
   const { data_dir: dataDir, profile } = config;
   requireSame(config, readDeviceRecord(dataDir));
   const record = readRotation(dataDir);
-  if (record?.step?.phase === "proving")
+  const isProving = record?.step?.phase === "proving";
+  if (options.back === true) {
+    if (!isProving)
+      throw new OperationalError(
+        "ROTATION_NOT_UNDER_WAY",
+        "No key waits for its first receipt: name the key that is to sign with --to.",
+      );
+    writeNextKey(dataDir, { back: true });
+    say("the agent goes back to the key from before");
+    return;
+  }
+  if (record !== undefined && isProving)
     throw new OperationalError(
       "ROTATION_UNDER_WAY",
       `The key ${record.key} signs since the last rotation and has no final receipt yet: ` +
-        "wait until tamga-agent status says that it has.",
+        "wait until tamga-agent status says that it has, or give --back.",
     );
   if (options.cancel === true) {
     writeNextKey(dataDir, { cancel: true });

@@ -1,63 +1,220 @@
 /** A signing key is replaced while readings come in: an agent's process, a gateway's process, receipts of both keys. */
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { present } from "@tamga/ledger-core/base/assert";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
 import { parseTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy-file";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
+import { requirePart } from "../real-parts.ts";
 import { AgentProcess } from "../support/agent-process.ts";
+import { createSoftHsm } from "../support/softhsm.ts";
+import { soon } from "../support/soon.ts";
+import type { ChainLink } from "../support/stream-chain.ts";
 import { verifiedChain } from "../support/stream-chain.ts";
+import { Swtpm } from "../support/swtpm.ts";
 import { TestSite } from "../support/test-site.ts";
 import { unwrap } from "../support/unwrap.ts";
 
-describe("from a key file to the next", () => {
-  let site: TestSite;
-  let agent: AgentProcess;
+const testMsMax = 600_000;
+const closing: (() => Promise<unknown> | unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).toReversed()) await close();
+}, testMsMax);
 
-  beforeAll(async () => {
-    site = await TestSite.start();
-    agent = await AgentProcess.enrol(site, { device: "box-1" });
-  }, 300_000);
-  afterAll(async () => {
-    await agent.close();
-    await site.close();
-  });
+async function startSite(more = ""): Promise<TestSite> {
+  const config = `ledger = { order_every = "100ms", order_every_max = "100ms" }\n${more}`;
+  const site = await TestSite.start({ config });
+  closing.push(() => site.close());
+  return site;
+}
 
-  const finals = () => agent.events.filter(({ event }) => event === "final");
-  const phase = async () => (await agent.status())?.rotation?.phase;
+async function enrol(
+  site: TestSite,
+  options: Omit<Parameters<typeof AgentProcess.enrol>[1], "device"> = {},
+): Promise<AgentProcess> {
+  const agent = await AgentProcess.enrol(site, { device: "box-1", ...options });
+  closing.push(() => agent.close());
+  return agent;
+}
 
-  test("the same incarnation goes on, and the old key may go once the new one has a receipt", async () => {
+const finals = (agent: AgentProcess) => agent.events.filter(({ event }) => event === "final");
+const rotationOf = async (agent: AgentProcess) => (await agent.status())?.rotation;
+
+/** Until that many more bundles have a receipt which the agent verified. */
+async function bundlesMore(agent: AgentProcess, count: number): Promise<void> {
+  const bundles = () => finals(agent).filter(({ kind }) => kind === "bundle").length;
+  const before = bundles();
+  await agent.measureUntil(() => bundles() >= before + count);
+}
+
+/** @returns the next key's thumbprint. */
+async function rotate(agent: AgentProcess, to: string): Promise<string> {
+  const said = await agent.cli("rotate-key", "--data", agent.dir, "--to", to);
+  return present(/the next key is ([0-9a-f]{64})/.exec(said)?.[1], "thumbprint");
+}
+
+const isDone = async (agent: AgentProcess) => (await rotationOf(agent))?.phase === "done";
+
+/** Whose key made each statement of each incarnation of the meter's stream, oldest first; each chain is unbroken. */
+async function chains(
+  site: TestSite,
+  agent: AgentProcess,
+): Promise<readonly (readonly ChainLink[])[]> {
+  const policy = unwrap(parseTrustPolicy(utf8(readFileSync(agent.file("trust.json"), "utf8"))));
+  const incarnations = new Set(
+    finals(agent)
+      .filter(({ stream }) => stream === "main")
+      .map(({ incarnation }) => incarnation),
+  );
+  const found: (readonly ChainLink[])[] = [];
+  for (const incarnation of incarnations)
+    found.push(await verifiedChain(site, policy, agent, incarnation));
+  return found;
+}
+
+/** Each key where it begins to sign, over all incarnations. */
+function turns(found: readonly (readonly ChainLink[])[]): readonly string[] {
+  const kids = found.flat().map(({ kid }) => kid);
+  return kids.filter((kid, at) => kid !== kids[at - 1]);
+}
+
+test("from a key file to the next: the same incarnation goes on", {
+  timeout: testMsMax,
+}, async () => {
+  const site = await startSite();
+  const agent = await enrol(site);
+  agent.start();
+  await bundlesMore(agent, 1);
+  const next = await rotate(agent, `file:${agent.file("b.key")}`);
+  await agent.measureUntil(() => isDone(agent));
+  await bundlesMore(agent, 3);
+  const { warnings } = present(await agent.status(), "status");
+  expect(warnings.join("\n")).toContain(`signing.key, which may be removed`);
+  await agent.stop();
+  const found = await chains(site, agent);
+  expect(found).toHaveLength(1);
+  expect(turns(found)).toEqual([expect.not.stringMatching(next), next]);
+  expect(agent.log.filter((event) => event.startsWith("rotation."))).toEqual([
+    "rotation.asking",
+    "rotation.switched",
+    "rotation.done",
+  ]);
+  // The old one is there, for whoever wants to be sure; without it the agent starts.
+  expect(existsSync(agent.file("signing.key"))).toBe(true);
+  writeFileSync(agent.file("signing.key"), "", { mode: 0o600 });
+  agent.start();
+  await bundlesMore(agent, 1);
+  expect(turns(await chains(site, agent))).toHaveLength(2);
+  const one = (await site.status()).devices.filter(({ device }) => device === "box-1");
+  expect(one).toHaveLength(1);
+});
+
+describe.runIf(requirePart("softhsm2"))("from a key in a token to the next", () => {
+  test("with the gateway away, an operator in between, and kill -9 at each step", {
+    timeout: testMsMax,
+  }, async () => {
+    const hsm = createSoftHsm();
+    closing.push(() => hsm.remove());
+    hsm.addToken("box");
+    const site = await startSite();
+    const agent = await enrol(site, { key: hsm.keyUri("box", "key-1") });
     agent.start();
-    await agent.measureUntil(() => finals().some(({ kind }) => kind === "bundle"));
-    const said = await agent.cli(
-      "rotate-key",
-      "--data",
-      agent.dir,
-      "--to",
-      `file:${agent.file("b.key")}`,
-    );
-    const next = /the next key is ([0-9a-f]{64})/.exec(said)?.[1];
-    await agent.measureUntil(async () => (await phase()) === "done");
-    const after = finals().length;
-    await agent.measureUntil(() => finals().length > after + 3);
-    await agent.stop();
+    await bundlesMore(agent, 1);
+    await site.stop();
+    const next = await rotate(agent, hsm.keyUri("box", "key-2"));
+    const logged = (event: string) => () => agent.log.includes(event);
+    await agent.measureUntil(logged("rotation.asking"));
+    await agent.stop("SIGKILL");
+    agent.start();
+    // Weeks are as good as seconds: readings come in, and nobody answers.
+    const before = agent.measured;
+    await agent.measureUntil(async () => {
+      const pending = (await agent.status())?.outbox.statements.pending ?? 0;
+      return agent.measured > before + 10 && pending > 5;
+    });
+    expect(await rotationOf(agent)).toMatchObject({ phase: "asking" });
+    await agent.stop("SIGKILL");
 
-    const policy = unwrap(parseTrustPolicy(utf8(readFileSync(agent.file("trust.json"), "utf8"))));
-    const incarnation = finals()[0]?.incarnation ?? "";
-    const chain = await verifiedChain(site, policy, agent, incarnation);
-    const kids = [...new Set(chain.map(({ kid }) => kid))];
-    expect(kids).toHaveLength(2);
-    expect(kids[1]).toBe(next);
-    const turn = chain.findIndex(({ kid }) => kid === next);
-    expect(chain.slice(turn).every(({ kid }) => kid === next)).toBe(true);
-    const readings = chain
-      .filter(({ kind }) => kind === "bundle")
-      .reduce((n, { count }) => n + count, 0);
-    expect(readings).toBeGreaterThan(5);
-    expect(existsSync(agent.file("signing.key"))).toBe(true);
-    expect(agent.log.filter((event) => event.startsWith("rotation."))).toEqual([
-      "rotation.asking",
-      "rotation.switched",
-      "rotation.done",
-    ]);
-  }, 300_000);
+    await site.launch();
+    agent.configure(hsm.keyUri("box", "key-1"));
+    agent.start();
+    await agent.measureUntil(async () => (await rotationOf(agent))?.trouble === "WAITING");
+    const listed = await site.cli("devices", "list");
+    expect(listed).toContain(`box-1\trotating\tnext key: ${next}`);
+    await expect(site.cli("devices", "approve", "box-1", "--key", "0".repeat(64))).rejects.toThrow(
+      "ENROLMENT_OTHER_KEY",
+    );
+    await site.cli("devices", "approve", "box-1", "--key", next);
+    await agent.stop("SIGKILL");
+    agent.start();
+    await agent.measureUntil(logged("rotation.switched"));
+    await agent.stop("SIGKILL");
+    agent.start();
+    await agent.measureUntil(() => isDone(agent));
+    await agent.stop("SIGKILL");
+    agent.start();
+    await agent.measureUntil(() => isDone(agent));
+    await bundlesMore(agent, 2);
+    await agent.stop();
+    const found = await chains(site, agent);
+    expect(found.length).toBeGreaterThanOrEqual(4);
+    expect(turns(found)).toEqual([expect.not.stringMatching(next), next]);
+    expect(new Set(found.flat().map(({ keyKind }) => keyKind))).toEqual(new Set(["pkcs11"]));
+    const said = await agent.cli("doctor", "--data", agent.dir, "--seconds", "1").catch(String);
+    expect(said).toContain("which may be removed");
+  });
+});
+
+test("a revoked device gets no other key, and an operator may drop a request", {
+  timeout: testMsMax,
+}, async () => {
+  const site = await startSite('[enrolment]\nrotation = "operator"\n');
+  const agent = await enrol(site);
+  agent.start();
+  await rotate(agent, `file:${agent.file("b.key")}`);
+  await agent.measureUntil(async () => (await rotationOf(agent))?.trouble === "WAITING");
+  await site.cli("devices", "drop", "box-1");
+  await agent.measureUntil(async () => (await rotationOf(agent))?.trouble === "ROTATION_DROPPED");
+  // The wish again is another request.
+  await rotate(agent, `file:${agent.file("b.key")}`);
+  await agent.measureUntil(async () => (await rotationOf(agent))?.trouble === "WAITING");
+  await site.cli("devices", "revoke", "box-1", "--reason", "compromised");
+  await expect(site.cli("devices", "approve", "box-1")).rejects.toThrow("DEVICE_REVOKED");
+  await expect.poll(async () => (await agent.status())?.uplink.gateway, soon).toBeUndefined();
+  expect(await rotationOf(agent)).toMatchObject({ phase: "asking" });
+  expect(
+    (await site.cli("devices", "list")).split("\n").filter((line) => line.includes("\tkey:")),
+  ).toHaveLength(1);
+});
+
+const tpmParts = ["swtpm", "swtpm-tools"] as const;
+
+describe.runIf(tpmParts.every((part) => requirePart(part)))("from a TPM's key to the next", () => {
+  test("the gateway knows that the next one is in that TPM, and asks no operator", {
+    timeout: testMsMax,
+  }, async () => {
+    const swtpm = await Swtpm.make();
+    closing.push(() => swtpm.remove());
+    const root = `${swtpm.work}/root.pem`;
+    const maker = `${swtpm.work}/maker.pem`;
+    writeFileSync(root, present(swtpm.makerCertificates[0], "root"));
+    writeFileSync(maker, present(swtpm.makerCertificates[1], "issuer"));
+    const site = await startSite(`[enrolment]\ntpm_roots = ["${root}"]\n`);
+    const key = (handle: string) => `tpm:${handle}${swtpm.keyUriQuery}`;
+    const agent = await enrol(site, {
+      key: key("0x81020001"),
+      enrol: ["--tpm-certificates", maker],
+    });
+    agent.start();
+    await bundlesMore(agent, 1);
+    // A file is no key of this TPM, and so nothing that goes by itself.
+    await rotate(agent, `file:${agent.file("b.key")}`);
+    await agent.measureUntil(async () => (await rotationOf(agent))?.trouble === "WAITING");
+    const next = await rotate(agent, key("0x81020002"));
+    await agent.measureUntil(() => isDone(agent));
+    await bundlesMore(agent, 1);
+    await agent.stop();
+    expect(turns(await chains(site, agent))).toEqual([expect.not.stringMatching(next), next]);
+    expect(await site.cli("devices", "list")).not.toContain("rotating");
+  });
 });

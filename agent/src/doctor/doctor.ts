@@ -9,7 +9,9 @@ import { groupedHex, trustPolicyDigest } from "@tamga/ledger-core/receipt/trust-
 import type { AgentConfig } from "../config.ts";
 import { gatewaysOf, requireSame } from "../device-config.ts";
 import { DeviceIdentity } from "../identity/device-identity.ts";
-import { keyInUse } from "../rotation/rotation-file.ts";
+import { keyInUse, readNextKey, readRotation } from "../rotation/rotation-file.ts";
+import { rotationNotes } from "../rotation/rotation-notes.ts";
+import { holdsRestKey, rotationStatus } from "../rotation/rotation-status.ts";
 import type { KeyUri } from "../signer/key-uri.ts";
 import { parseKeyUri } from "../signer/key-uri.ts";
 import { openSigner } from "../signer/open-signer.ts";
@@ -47,6 +49,7 @@ export async function* examine(
       ? [warn("key", "It signs and is verified; it is a file, which whoever reads it can copy.")]
       : [ok("key", "It signs and is verified, and it belongs to the device's certificate.")];
   });
+  yield* await attempt("rotation", async () => checkRotation(config));
   if (identity.value !== undefined) {
     yield* checkIdentity(identity.value);
     yield* await attempt("gateway", () => checkGateways(config, identity.value, options));
@@ -117,6 +120,19 @@ async function checkKey(config: AgentConfig): Promise<DeviceIdentity> {
   } finally {
     await signer.close();
   }
+}
+
+/** Nothing where no key was ever replaced. */
+function checkRotation({ data_dir: dataDir }: AgentConfig): readonly Finding[] {
+  const record = readRotation(dataDir);
+  const wish = readNextKey(dataDir);
+  const wanted = wish !== undefined && "to" in wish ? wish.to : undefined;
+  if (wanted !== undefined && record?.step?.phase !== "proving")
+    return [warn("rotation", `The key ${wanted} is wanted; a running agent asks for it at once.`)];
+  if (record === undefined) return [];
+  const status = rotationStatus(record, { wanted, trouble: undefined });
+  const finding = status?.phase === "done" ? ok : warn;
+  return rotationNotes(status, holdsRestKey(record)).map((note) => finding("rotation", note));
 }
 
 function* checkIdentity(identity: DeviceIdentity): Generator<Finding> {

@@ -1,7 +1,7 @@
 /**
  * Replaces the signing key of a running agent: asks with both keys for the new one's certificate, signs with it from
  * then on, and says that the old one may go once a statement by the new one has a final receipt. Each step is on disk
- * before it takes effect, and nothing of it holds up a reading.
+ * before it takes effect, and nothing of it holds up a reading. (Longer than other files: its steps share their state.)
  */
 
 import { existsSync } from "node:fs";
@@ -19,8 +19,7 @@ import {
   rotationIdentity,
 } from "@tamga/ledger-core/wire/key-rotation";
 import type { RenewedMessage } from "@tamga/ledger-core/wire/renewed-message";
-import { parseStatement } from "@tamga/ledger-core/wire/statement";
-import { deviceFile } from "../identity/device-files.ts";
+import { deviceFile, readChain } from "../identity/device-files.ts";
 import type { DeviceIdentity } from "../identity/device-identity.ts";
 import {
   earlierKeysMax,
@@ -32,19 +31,14 @@ import {
 import type { SqliteOutbox } from "../outbox/sqlite-outbox.ts";
 import type { HeldSigner } from "../signer/held-signer.ts";
 import type { Signer } from "../signer/signer.ts";
+import { AskPace } from "./ask-pace.ts";
+import { FirstReceipt } from "./first-receipt.ts";
 import { kidOf, makeRotationRequest } from "./make-request.ts";
 import type { RotationRecord, RotationStep } from "./rotation-file.ts";
 import { forgetNextKey, readNextKey, writeRotation } from "./rotation-file.ts";
-import { settleFiles } from "./settle-files.ts";
-
-/** What people see; `from` and `to` are key URIs. */
-export type RotationStatus = {
-  readonly phase: RotationStep["phase"] | "wanted";
-  readonly from: string;
-  readonly to: string;
-  /** Why it does not go on: a gateway's refusal, `WAITING`, or the fault of a key. */
-  readonly trouble: string | undefined;
-};
+import type { RotationStatus } from "./rotation-status.ts";
+import { holdsRestKey, rotationStatus } from "./rotation-status.ts";
+import { settleFiles, takeWayBack } from "./settle-files.ts";
 
 export type KeyRotationOptions = {
   readonly dataDir: string;
@@ -72,12 +66,11 @@ export class KeyRotation {
   #record: RotationRecord;
   #wanted: string | undefined;
   #trouble: string | undefined;
-  #askAt: MonotonicMillis | undefined;
-  #pauseMs = rotationAskMsMin;
+  readonly #pace = new AskPace({ msMin: rotationAskMsMin, msMax: rotationAskMsMax });
   #tryAt: MonotonicMillis | undefined;
-  #switching = false;
-  /** Statements up to here are not the ones that are looked for. */
-  #seen: number | undefined;
+  /** A key is being opened or signs: nothing else may begin. */
+  #busy = false;
+  #first: FirstReceipt | undefined;
 
   constructor(options: KeyRotationOptions) {
     this.#options = options;
@@ -90,42 +83,30 @@ export class KeyRotation {
   }
 
   status(): RotationStatus | null {
-    const { key, step } = this.#record;
-    const trouble = this.#trouble;
-    if (this.#wanted !== undefined && step?.phase !== "proving")
-      return { phase: "wanted", from: key, to: this.#wanted, trouble };
-    if (step === undefined) return null;
-    return step.phase === "asking"
-      ? { phase: "asking", from: key, to: step.to, trouble }
-      : { phase: step.phase, from: step.from, to: key, trouble };
+    return rotationStatus(this.#record, { wanted: this.#wanted, trouble: this.#trouble });
   }
 
-  /** Whether the key of encrypted readings still lies beside the replaced one. */
+  /** See {@link holdsRestKey}. */
   get holdsRestKey(): boolean {
-    const { restKey, step } = this.#record;
-    return restKey !== undefined && step?.phase !== "asking" && restKey === step?.from;
+    return holdsRestKey(this.#record);
   }
 
   /** A new connection: what is asked for is asked anew. */
   connected(): void {
-    this.#askAt = undefined;
-    this.#pauseMs = rotationAskMsMin;
+    this.#pace.reset();
   }
 
   /** The payload of a `up/renew` that is to go now, if any; it comes again until it is answered. */
   due(now: MonotonicMillis): Uint8Array | undefined {
     const { step } = this.#record;
-    if (step?.phase !== "asking" || this.#switching) return undefined;
-    if (this.#askAt !== undefined && now < this.#askAt) return undefined;
-    this.#askAt = monotonicMillis(now + this.#pauseMs);
-    this.#pauseMs = Math.min(rotationAskMsMax, 2 * this.#pauseMs);
-    return step.request;
+    if (step?.phase !== "asking" || this.#busy) return undefined;
+    return this.#pace.isDue(now) ? step.request : undefined;
   }
 
   /** Takes an answer. @returns whether the new key is in use now. Faults are shown in the status. */
   async take(message: RenewedMessage): Promise<boolean> {
     const { step } = this.#record;
-    if (step?.phase !== "asking" || this.#switching) return false;
+    if (step?.phase !== "asking" || this.#busy) return false;
     const request = parseRotationMessage(step.request);
     const identity = request.ok ? rotationIdentity(nodeCrypto, request.value) : undefined;
     if (identity === undefined || !equal(identity, message.request)) return false;
@@ -134,11 +115,11 @@ export class KeyRotation {
       this.#tell(outcome.type === "waiting" ? "WAITING" : outcome.code);
       return false;
     }
-    this.#switching = true;
+    this.#busy = true;
     try {
       return await this.#switch(step, outcome.certificates);
     } finally {
-      this.#switching = false;
+      this.#busy = false;
     }
   }
 
@@ -167,20 +148,28 @@ export class KeyRotation {
         fromKid: kidOf(held.publicKey()),
         toKid: step.toKid,
         ...certificates,
+        oldSigning: readChain(dataDir, "signing"),
         after: outbox.lastOrdinal(),
       },
     });
+    this.#changeOver(next, { ...judged.value, tlsChain: certificates.tls });
     settleFiles(dataDir, this.#record);
-    identity.adopt(next.publicKey(), { ...judged.value, tlsChain: certificates.tls });
-    outbox.signWith(next);
-    held.use(next);
-    this.#trouble = undefined;
-    this.#seen = undefined;
     logger.info(
       { event: "rotation.switched", kid: toHex(step.toKid) },
       "the new key signs; the old one is kept until a statement by it is final",
     );
     return true;
+  }
+
+  /** What is on disk already takes effect, for the line and for every statement that is begun from now on. */
+  #changeOver(signer: Signer, certificates: Parameters<DeviceIdentity["adopt"]>[1]): void {
+    const { identity, held, outbox } = this.#options;
+    identity.adopt(signer.publicKey(), certificates);
+    outbox.signWith(signer);
+    held.use(signer);
+    this.#trouble = undefined;
+    this.#tryAt = undefined;
+    this.#first = undefined;
   }
 
   /** Looks for what an operator asks, and for the first receipt of the new key, until the signal aborts. */
@@ -195,12 +184,16 @@ export class KeyRotation {
   /** One look. */
   async look({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.#findReceipt();
+    if (this.#busy) return;
+    this.#busy = true;
     try {
       await this.#takeWish({ signal });
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof OperationalError)) throw error;
       this.#failed(error.code);
+    } finally {
+      this.#busy = false;
     }
   }
 
@@ -210,15 +203,47 @@ export class KeyRotation {
     this.#wanted = wish !== undefined && "to" in wish ? wish.to : undefined;
     const { step } = this.#record;
     // One at a time: until the new key is proved, another one has to wait.
-    if (wish === undefined || this.#switching || step?.phase === "proving") return;
+    if (wish === undefined) return;
+    if ("back" in wish) {
+      await this.#goBack(step);
+      return;
+    }
+    if (step?.phase === "proving") return;
     if ("cancel" in wish) {
       if (step?.phase === "asking") this.#keep({ ...this.#record, step: undefined });
       this.#trouble = undefined;
       forgetNextKey(dataDir);
       return;
     }
+    if (step?.phase === "asking" && step.to === wish.to && !this.#isRefused) {
+      // It was asked already, before a power cut, or twice.
+      forgetNextKey(dataDir);
+      return;
+    }
     if (this.#tryAt !== undefined && clock.monotonic() < this.#tryAt) return;
     await this.#ask(wish.to, { signal });
+  }
+
+  /** The old key signs again, if it does sign; what the new one signed counts, and is sent as it is. */
+  async #goBack(step: RotationStep | undefined): Promise<void> {
+    const { dataDir, identity, clock, logger } = this.#options;
+    if (step?.phase !== "proving") {
+      forgetNextKey(dataDir);
+      return;
+    }
+    if (this.#tryAt !== undefined && clock.monotonic() < this.#tryAt) return;
+    const old = await this.#opened(step.from);
+    if (old === undefined) return;
+    const chains = { signing: step.oldSigning, tls: readChain(dataDir, "tls") };
+    const judged = identity.judgeNext(old.publicKey(), chains);
+    if (!judged.ok) {
+      await old.close();
+      this.#failed(judged.fault.code);
+      return;
+    }
+    this.#record = takeWayBack(dataDir, this.#record) ?? this.#record;
+    this.#changeOver(old, { ...judged.value, tlsChain: chains.tls });
+    logger.info({ event: "rotation.back", kid: toHex(step.fromKid) }, "the old key signs again");
   }
 
   async #ask(to: string, { signal }: { readonly signal: AbortSignal }): Promise<void> {
@@ -253,27 +278,24 @@ export class KeyRotation {
     }
   }
 
-  /** The first statement by the new key that is final: the agent verified its receipt before it was so. */
   #findReceipt(): void {
     const { step } = this.#record;
     if (step?.phase !== "proving") return;
+    const { from, fromKid, toKid, after } = step;
     const { outbox, logger } = this.#options;
-    // A new outbox counts anew.
-    this.#seen ??= Math.min(step.after, outbox.lastOrdinal());
-    for (const { id, bytes } of outbox.finalAfter(this.#seen)) {
-      const statement = parseStatement(bytes);
-      if (!statement.ok || !equal(statement.value.header.kid, step.toKid)) {
-        this.#seen = id;
-        continue;
-      }
-      const { from, fromKid, toKid } = step;
-      this.#keep({ ...this.#record, step: { phase: "done", from, fromKid, toKid } });
-      logger.info(
-        { event: "rotation.done", kid: toHex(toKid) },
-        "a statement by the new key has its final receipt: the old one is needed no more",
-      );
-      return;
-    }
+    this.#first ??= new FirstReceipt(outbox, { kid: toKid, after });
+    if (!this.#first.isThere()) return;
+    this.#first = undefined;
+    this.#keep({ ...this.#record, step: { phase: "done", from, fromKid, toKid } });
+    logger.info(
+      { event: "rotation.done", kid: toHex(toKid) },
+      "a statement by the new key has its final receipt: the old one is needed no more",
+    );
+  }
+
+  /** Whether the gateway said no to what is asked: asked again, it is another request. */
+  get #isRefused(): boolean {
+    return this.#trouble !== undefined && this.#trouble !== "WAITING";
   }
 
   async #opened(uri: string): Promise<Signer | undefined> {

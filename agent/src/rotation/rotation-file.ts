@@ -14,7 +14,8 @@ import { earlierKeysMax, rotationFileBytesMax } from "../limits-daemon.ts";
 
 /**
  * `asking`: `to` has no certificate yet, and `key` signs. `proving`: `to` is `key`, it signs, and no statement of it
- * has a final receipt yet. `done`: one has, and `from` is needed no more.
+ * has a final receipt yet. `done`: one has, and `from` is needed no more. `back`: `from` could not be used after all,
+ * before any receipt, and `key` is the one from before it.
  */
 export type RotationStep =
   | {
@@ -32,6 +33,8 @@ export type RotationStep =
       /** Certificates of the new key: this file is what makes it the one in use, other files follow. */
       readonly signing: readonly Uint8Array[];
       readonly tls: readonly Uint8Array[];
+      /** Of the old key, for the way back. */
+      readonly oldSigning: readonly Uint8Array[];
       /** The new key signed nothing up to this place of the outbox. */
       readonly after: number;
     }
@@ -40,6 +43,13 @@ export type RotationStep =
       readonly from: string;
       readonly fromKid: Uint8Array;
       readonly toKid: Uint8Array;
+    }
+  | {
+      readonly phase: "back";
+      readonly from: string;
+      readonly fromKid: Uint8Array;
+      readonly toKid: Uint8Array;
+      readonly signing: readonly Uint8Array[];
     };
 
 export type RotationRecord = {
@@ -52,8 +62,8 @@ export type RotationRecord = {
   readonly step: RotationStep | undefined;
 };
 
-/** What an operator wants: another key, or no longer another one. */
-export type NextKey = { readonly to: string } | { readonly cancel: true };
+/** What an operator wants: another key, no longer another one, or the one from before. */
+export type NextKey = { readonly to: string } | { readonly cancel: true } | { readonly back: true };
 
 const bytes = z.string().transform((text, context) => {
   const decoded = fromBase64(text);
@@ -83,8 +93,10 @@ const recordSchema = z.strictObject({
         ...replaced,
         signing: chain,
         tls: chain,
+        oldSigning: chain,
         after: z.int().min(0),
       }),
+      z.strictObject({ phase: z.literal("back"), ...replaced, signing: chain }),
       z.strictObject({ phase: z.literal("done"), ...replaced }),
     ])
     .nullable(),
@@ -93,6 +105,7 @@ const recordSchema = z.strictObject({
 const nextSchema = z.union([
   z.strictObject({ tamga: z.literal("next-key/1"), to: z.string() }),
   z.strictObject({ tamga: z.literal("next-key/1"), cancel: z.literal(true) }),
+  z.strictObject({ tamga: z.literal("next-key/1"), back: z.literal(true) }),
 ]);
 
 /** Undefined where no key was ever replaced. @throws OperationalError IDENTITY_UNREADABLE */
@@ -116,8 +129,10 @@ function stepFields(step: RotationStep | undefined) {
   if (step.phase === "asking") return { ...step, toKid, request: toBase64(step.request) };
   const kids = { fromKid: toHex(step.fromKid), toKid };
   if (step.phase === "done") return { ...step, ...kids };
-  const { signing, tls } = step;
-  return { ...step, ...kids, signing: signing.map(toBase64), tls: tls.map(toBase64) };
+  const signing = step.signing.map(toBase64);
+  if (step.phase === "back") return { ...step, ...kids, signing };
+  const [tls, oldSigning] = [step.tls, step.oldSigning].map((ders) => ders.map(toBase64));
+  return { ...step, ...kids, signing, tls, oldSigning };
 }
 
 /** What an operator asks for, until it is taken. @throws OperationalError IDENTITY_UNREADABLE */

@@ -1,6 +1,6 @@
 /** What people are told of a signing key that is being replaced. */
 
-import type { RotationStatus } from "./key-rotation.ts";
+import type { RotationStatus } from "./rotation-status.ts";
 
 /**
  * Sentences for the status and the doctor.
@@ -21,7 +21,12 @@ export function rotationNotes(
     case "asking":
       return [askingNote(to, trouble)];
     case "proving":
-      return [`The key ${to} signs; keep ${from} until a statement by the new one is final.`];
+      return [
+        `The key ${to} signs; keep ${from} until a statement by the new one is final.` +
+          (trouble === undefined ? "" : ` [${trouble}]`),
+      ];
+    case "back":
+      return [`The key ${to} signs again; ${from} is not in use.`];
     case "done":
       return holdsRestKey
         ? [
