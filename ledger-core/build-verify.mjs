@@ -21,7 +21,7 @@ const cryptoOfOlderNode = {
     bundle.onLoad({ filter: /.*/, namespace: "older-node" }, () => ({
       contents: `
         import * as native from "node:crypto";
-        export const { constants, createPublicKey, verify } = native;
+        export const { constants, createPublicKey, createVerify, verify } = native;
         export const hash = native["hash"] ?? ((algorithm, bytes, encoding) =>
           native.createHash(algorithm).update(bytes).digest(encoding));
       `,

@@ -66,7 +66,7 @@ export function addEnrolCommand(program: Command): void {
     )
     .option(
       "--key-algorithm <name>",
-      "of a signing key that is made now: es256 (the default), eddsa, or ps256 for a token without curves",
+      "of a signing key that is made now: es256 (the default), eddsa, sm2-sm3, or ps256 for a token without curves",
     )
     .addOption(
       new Option("--profile <name>", "production refuses keys in files")

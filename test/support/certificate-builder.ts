@@ -4,6 +4,7 @@ import type { KeyObject } from "node:crypto";
 import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
 import { concat, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { Algorithm, PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import { createSm2PrivateKey, sm2SignatureBy } from "./sm2-keys.ts";
 
 /** A key pair with the two views of it that tests need. */
 export type TestKey = {
@@ -16,6 +17,7 @@ export type TestKey = {
 };
 
 export function createKey(algorithm: Algorithm): TestKey {
+  if (algorithm === "SM2-SM3") return keyOf(algorithm, createSm2PrivateKey());
   const { privateKey } =
     algorithm === "ES256"
       ? generateKeyPairSync("ec", { namedCurve: "prime256v1" })
@@ -30,13 +32,13 @@ export function keyOf(algorithm: Algorithm, privateKey: KeyObject): TestKey {
   const publicKey: PublicKey =
     algorithm === "PS256"
       ? { algorithm, spki }
-      : { algorithm, point: spki.subarray(algorithm === "ES256" ? -65 : -32) };
+      : { algorithm, point: spki.subarray(algorithm === "EdDSA" ? -32 : -65) };
   return {
     algorithm,
     privateKey,
     publicKey,
     spki,
-    sign: (message) => plain(signWith(algorithm, privateKey, message)),
+    sign: (message) => plain(signWith(publicKey, privateKey, message)),
   };
 }
 
@@ -82,7 +84,8 @@ export function createCertificate(options: CertificateOptions): Uint8Array {
     der(0xa3, der(0x30, ...extensionsOf(options, ca))),
   );
   const signed = issuer.key.sign(tbs);
-  const signature = issuer.key.algorithm === "ES256" ? derSignature(signed) : signed;
+  const isPair = issuer.key.algorithm === "ES256" || issuer.key.algorithm === "SM2-SM3";
+  const signature = isPair ? derSignature(signed) : signed;
   return der(0x30, tbs, identifier, der(0x03, Uint8Array.of(0), signature));
 }
 
@@ -121,10 +124,11 @@ function base128(value: number): Uint8Array {
   return Uint8Array.from(groups);
 }
 
-/** AlgorithmIdentifiers of the three signature algorithms that chains may use. */
+/** AlgorithmIdentifiers of the signature algorithms that chains may use. */
 const identifiers: Readonly<Record<Algorithm, Uint8Array>> = {
   ES256: der(0x30, oid("1.2.840.10045.4.3.2")),
   EdDSA: der(0x30, oid("1.3.101.112")),
+  "SM2-SM3": der(0x30, oid("1.2.156.10197.1.501")),
   PS256: der(
     0x30,
     oid("1.2.840.113549.1.1.10"),
@@ -188,14 +192,16 @@ function derSignature(signature: Uint8Array): Uint8Array {
   return der(0x30, ...integers);
 }
 
-function signWith(algorithm: Algorithm, key: KeyObject, message: Uint8Array): Uint8Array {
-  switch (algorithm) {
+function signWith(publicKey: PublicKey, key: KeyObject, message: Uint8Array): Uint8Array {
+  switch (publicKey.algorithm) {
     case "ES256":
       return sign("sha256", message, { key, dsaEncoding: "ieee-p1363" });
     case "EdDSA":
       return sign(null, message, key);
     case "PS256":
       return sign("sha256", message, { key, padding: 6, saltLength: 32 });
+    case "SM2-SM3":
+      return sm2SignatureBy(key, publicKey.point, message);
   }
 }
 

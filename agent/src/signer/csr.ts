@@ -1,12 +1,12 @@
 /** Builds PKCS#10 certification requests (RFC 2986) for keys that may never leave their place. */
 
 import type { KeyObject } from "node:crypto";
-import { sign } from "node:crypto";
 import { assert, assertNever, present } from "@tamga/ledger-core/base/assert";
 import { concat, fromHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { encodeSpki, publicKeyOf } from "./public-key.ts";
 import type { Signer } from "./signer.ts";
+import { softwareSignature } from "./software-signature.ts";
 
 /**
  * @param deviceId becomes the subject's common name: `[A-Za-z0-9._-]{1,64}`.
@@ -37,12 +37,10 @@ export async function buildCsr(
 /** The same for a P-256 or Ed25519 key in memory: TLS keys are, since a socket has to use them. */
 export async function csrForTlsKey(key: KeyObject, deviceId: string): Promise<Uint8Array> {
   const publicKey = present(publicKeyOf(key), "public half of a TLS key");
-  const digest = publicKey.algorithm === "EdDSA" ? null : "sha256";
   const signer = {
     algorithm: publicKey.algorithm,
     publicKey: () => publicKey,
-    sign: async (message: Uint8Array) =>
-      new Uint8Array(sign(digest, message, { key, dsaEncoding: "ieee-p1363" })),
+    sign: (message: Uint8Array) => softwareSignature(key, publicKey, message),
   };
   return buildCsr(signer, deviceId, { signal: new AbortController().signal });
 }
@@ -69,13 +67,15 @@ const tags = {
 const noUnusedBits = Uint8Array.of(0);
 const oid = { commonName: hex("0603550403") } as const;
 
-/** AlgorithmIdentifier: RFC 5758 §3.2, RFC 8410 §3, RFC 4055 §3.1 with SHA-256 and a salt of 32. */
+/** RFC 5758 §3.2, RFC 8410 §3, RFC 4055 §3.1 with SHA-256 and a salt of 32, GM/T 0006-2012 without parameters. */
 function signatureAlgorithm(algorithm: Algorithm): Uint8Array {
   switch (algorithm) {
     case "ES256":
       return hex("300a06082a8648ce3d040302");
     case "EdDSA":
       return hex("300506032b6570");
+    case "SM2-SM3":
+      return hex("300a06082a811ccf55018375");
     case "PS256":
       return hex(
         "304106092a864886f70d01010a3034a00f300d06096086480165030402010500" +
@@ -86,10 +86,10 @@ function signatureAlgorithm(algorithm: Algorithm): Uint8Array {
   }
 }
 
-/** X.509 carries ECDSA as a sequence of two integers (RFC 3279 §2.2.3), not as r‖s. */
+/** X.509 carries ECDSA and SM2 as a sequence of two integers (RFC 3279 §2.2.3, GM/T 0009-2012 §7.3), not as r‖s. */
 function toX509Signature(algorithm: Algorithm, signature: Uint8Array): Uint8Array {
-  if (algorithm !== "ES256") return signature;
-  assert(signature.length === 64, "an ES256 signature has 64 bytes");
+  if (algorithm === "EdDSA" || algorithm === "PS256") return signature;
+  assert(signature.length === 64, "a signature on these curves has 64 bytes");
   const [r, s] = [signature.subarray(0, 32), signature.subarray(32)];
   return der(tags.sequence, unsignedInteger(r), unsignedInteger(s));
 }

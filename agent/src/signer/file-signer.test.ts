@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 describe("openFileSigner", () => {
-  it.each(["ES256", "EdDSA"] as const)(
+  it.each(["ES256", "EdDSA", "SM2-SM3"] as const)(
     "creates a key for %s once and signs with it",
     async (algorithm) => {
       const signer = await openFileSigner({ path, create: true, algorithm });

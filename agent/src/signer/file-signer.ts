@@ -1,7 +1,7 @@
 /** A signer on a private key in a file: the embedded default, where there is no token. */
 
 import type { KeyObject } from "node:crypto";
-import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
+import { createPrivateKey, randomUUID } from "node:crypto";
 import { link, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
@@ -13,9 +13,11 @@ import { keyFileBytesMax, signQueueMax } from "./limits.ts";
 import { codeOf, readPrivateFile } from "./private-file.ts";
 import { publicKeyOf, selfTest } from "./public-key.ts";
 import type { Signer, SignerState } from "./signer.ts";
+import type { SoftwareAlgorithm } from "./software-signature.ts";
+import { generateKeyPem, softwareSignature } from "./software-signature.ts";
 
 /**
- * Opens the PKCS#8 PEM at `path`, a P-256 or Ed25519 key that only its owner may read.
+ * Opens the PKCS#8 PEM at `path`, a P-256, Ed25519 or SM2 key that only its owner may read.
  *
  * @param create makes a key of `algorithm` (mode 0600, on disk before this returns) where there is
  *   no file; an existing file is never replaced.
@@ -30,7 +32,7 @@ export async function openFileSigner({
 }: {
   readonly path: string;
   readonly create: boolean;
-  readonly algorithm?: "ES256" | "EdDSA";
+  readonly algorithm?: SoftwareAlgorithm;
 }): Promise<Signer> {
   let key: KeyObject;
   try {
@@ -43,11 +45,10 @@ export async function openFileSigner({
   }
   const publicKey = publicKeyOf(key);
   if (publicKey === undefined) {
-    throw new OperationalError("KEY_UNSUPPORTED", `${path} is neither a P-256 nor an Ed25519 key`, {
-      details: { path },
-    });
+    const sentence = `${path} holds no P-256, Ed25519 or SM2 key`;
+    throw new OperationalError("KEY_UNSUPPORTED", sentence, { details: { path } });
   }
-  await selfTest(publicKey, (message) => signWith(key, message));
+  await selfTest(publicKey, (message) => softwareSignature(key, publicKey, message));
   return new FileSigner(key, publicKey);
 }
 
@@ -77,7 +78,7 @@ const codes = {
 
 class FileSigner implements Signer {
   readonly keyKind = "file";
-  readonly algorithm: "ES256" | "EdDSA" | "PS256";
+  readonly algorithm: Signer["algorithm"];
   readonly #publicKey: PublicKey;
   #key: KeyObject | undefined;
   #signing = 0;
@@ -108,7 +109,7 @@ class FileSigner implements Signer {
       });
     }
     this.#signing++;
-    const signing = signWith(this.#key, message).finally(() => {
+    const signing = softwareSignature(this.#key, this.#publicKey, message).finally(() => {
       this.#signing--;
     });
     return orAborted(signing, { signal });
@@ -119,27 +120,12 @@ class FileSigner implements Signer {
   }
 }
 
-/** On a thread of the pool: 40 µs of P-256 are not worth a stall of the loop under load. */
-function signWith(key: KeyObject, message: Uint8Array): Promise<Uint8Array> {
-  const digest = key.asymmetricKeyType === "ed25519" ? null : "sha256";
-  return new Promise((resolve, reject) => {
-    sign(digest, message, { key, dsaEncoding: "ieee-p1363" }, (error, signature) => {
-      if (error === null) resolve(new Uint8Array(signature));
-      else reject(new OperationalError("SIGN_FAILED", "the key did not sign", { cause: error }));
-    });
-  });
-}
-
 /** A link, unlike a rename, fails where another process was first: no key is ever overwritten. */
-async function createKeyFile(path: string, algorithm: "ES256" | "EdDSA"): Promise<void> {
-  const { privateKey } =
-    algorithm === "ES256"
-      ? generateKeyPairSync("ec", { namedCurve: "P-256" })
-      : generateKeyPairSync("ed25519");
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+async function createKeyFile(path: string, algorithm: SoftwareAlgorithm): Promise<void> {
+  const pem = generateKeyPem(algorithm);
   const temporary = `${path}.${randomUUID()}.new`;
   try {
-    writeFileDurable(temporary, utf8(pem.toString()), 0o600);
+    writeFileDurable(temporary, utf8(pem), 0o600);
     await link(temporary, path).catch((error: unknown) => {
       if (codeOf(error) !== "EEXIST") throw error;
     });

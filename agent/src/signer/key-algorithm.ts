@@ -5,7 +5,13 @@ import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
 
 /** By the name on the command line (WIRE §3). */
-export const keyAlgorithms = { es256: "ES256", eddsa: "EdDSA", ps256: "PS256" } as const;
+export const keyAlgorithms = {
+  es256: "ES256",
+  eddsa: "EdDSA",
+  ps256: "PS256",
+  "sm2-sm3": "SM2-SM3",
+  sm2: "SM2-SM3",
+} as const;
 
 export type KeyAlgorithmFault = {
   readonly code: "KEY_ALGORITHM_REFUSED";
@@ -14,7 +20,7 @@ export type KeyAlgorithmFault = {
   readonly reason: string;
 };
 
-/** @param text as typed: `es256`, `eddsa` (Ed25519) or `ps256` (RSA-2048 with PSS), in any case. */
+/** @param text as typed: `es256`, `eddsa` (Ed25519), `ps256` (RSA-2048 with PSS) or `sm2-sm3` (`sm2` is the same), in any case. */
 export function parseKeyAlgorithm(text: string): Result<Algorithm, KeyAlgorithmFault> {
   const name = text.toLowerCase();
   const known = Object.entries(keyAlgorithms).find(([key]) => key === name);
@@ -31,6 +37,6 @@ const refusals: readonly (readonly [RegExp, string])[] = [
   [/^(secp256k1|es256k)$/, "secp256k1 is not P-256: ask for es256"],
   [
     /^(p-?384|p-?521|secp384r1|secp521r1|es384|es512|brainpool|ed448)/,
-    "of curves, P-256 and Ed25519 are taken",
+    "of curves, P-256, Ed25519 and SM2 are taken",
   ],
 ];

@@ -20,7 +20,7 @@ import { openTpmSigner } from "./tpm-signer.ts";
  *   is looked at or made, and an emulated TPM with KEY_EMULATED_IN_PRODUCTION.
  * @param create makes the key where there is none: enrolment does, a daemon's later starts do not.
  * @param algorithm of a new key, ES256 where it is not given; a key that is there and is of another is
- *   refused with KEY_ALGORITHM_OTHER. Ed25519 is not for TPMs, and PS256 for tokens alone.
+ *   refused with KEY_ALGORITHM_OTHER. Ed25519 and SM2 are not for TPMs, PS256 for tokens alone.
  * Throws {@link OperationalError}: KEY_URI_…, KEY_…, PIN_…, which a person has to put right in
  *   configuration or on the token; PKCS11_… and TOKEN_…, which may pass.
  */
@@ -79,7 +79,8 @@ async function openAny({
     );
   }
   if (algorithm === "PS256") {
-    const sentence = "PS256 is for tokens without elliptic curves: a file: key is es256 or eddsa";
+    const sentence =
+      "PS256 is for tokens without elliptic curves: a file: key is es256, eddsa or sm2-sm3";
     throw new OperationalError("KEY_UNSUPPORTED", sentence, { details: { algorithm } });
   }
   return openFileSigner({ path: uri.path, create: isToBeMade, algorithm });

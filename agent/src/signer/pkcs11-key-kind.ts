@@ -98,7 +98,7 @@ const pssParameter: RsaPSS = {
   saltLen: 32,
 };
 
-export const kinds: Readonly<Record<Algorithm, Pkcs11KeyKind>> = {
+export const kinds: Readonly<Record<Exclude<Algorithm, "SM2-SM3">, Pkcs11KeyKind>> = {
   ES256: {
     algorithm: "ES256",
     keyPairGeneration: { mechanism: ck.CKM_EC_KEY_PAIR_GEN },

@@ -153,7 +153,11 @@ function findPrivateKey(
     const sentence = "the token has no private key that matches the key URI";
     throw new OperationalError("KEY_NOT_FOUND", sentence, { details });
   }
-  const kindToMake = kinds[create ?? "ES256"];
+  if (existing === undefined && create === "SM2-SM3") {
+    const sentence = "no token makes SM2 keys here yet: ask for another --key-algorithm";
+    throw new OperationalError("KEY_UNSUPPORTED", sentence, { details });
+  }
+  const kindToMake = kinds[create === undefined || create === "SM2-SM3" ? "ES256" : create];
   const privateKey = existing ?? generate(cryptoki, { handle, uri, kind: kindToMake });
   const is = (type: number) => flag(cryptoki, { handle, object: privateKey, type });
   if (is(ck.CKA_EXTRACTABLE) || !is(ck.CKA_SENSITIVE)) {

@@ -1,7 +1,7 @@
 /** The public half of a signer's key: out of a key object, into DER, and proof that it fits. */
 
 import type { KeyObject } from "node:crypto";
-import { randomBytes } from "node:crypto";
+import { createPublicKey, randomBytes } from "node:crypto";
 import { assertNever, present } from "@tamga/ledger-core/base/assert";
 import { concat, equal, fromHex } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
@@ -21,18 +21,31 @@ export function publicKeyOf(key: KeyObject): PublicKey | undefined {
     }
     case "ed25519":
       return { algorithm: "EdDSA", point: coordinate(key.export({ format: "jwk" }).x) };
+    case undefined:
+      return sm2KeyOf(key);
     default:
       return undefined;
   }
 }
 
-/** SubjectPublicKeyInfo in DER (RFC 5480 §2, RFC 8410 §4). */
+/** Node has no name for an SM2 key that it read from a file, and no JWK. */
+function sm2KeyOf(key: KeyObject): PublicKey | undefined {
+  const half = key.type === "private" ? createPublicKey(key) : key;
+  const spki = new Uint8Array(half.export({ format: "der", type: "spki" }));
+  const point = spki.subarray(sm2SpkiPrefix.length);
+  const isSm2 = point.length === 65 && equal(spki, concat(sm2SpkiPrefix, point));
+  return isSm2 ? { algorithm: "SM2-SM3", point } : undefined;
+}
+
+/** SubjectPublicKeyInfo in DER (RFC 5480 §2, RFC 8410 §4; GM/T 0006-2012 for SM2). */
 export function encodeSpki(key: PublicKey): Uint8Array {
   switch (key.algorithm) {
     case "ES256":
       return concat(p256SpkiPrefix, key.point);
     case "EdDSA":
       return concat(ed25519SpkiPrefix, key.point);
+    case "SM2-SM3":
+      return concat(sm2SpkiPrefix, key.point);
     case "PS256":
       return key.spki;
     default:
@@ -66,6 +79,7 @@ export async function selfTest(
 
 const uncompressed = Uint8Array.of(4);
 const p256SpkiPrefix = hex("3059301306072a8648ce3d020106082a8648ce3d030107034200");
+const sm2SpkiPrefix = hex("3059301306072a8648ce3d020106082a811ccf5501822d034200");
 const ed25519SpkiPrefix = hex("302a300506032b6570032100");
 
 function coordinate(text: string | undefined): Uint8Array {

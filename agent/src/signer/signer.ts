@@ -16,7 +16,8 @@ export interface Signer {
   /**
    * Signs the message, not a digest of it: hashing is the signer's part.
    *
-   * @returns ES256: r‖s, 64 bytes (RFC 9053 §2.1); EdDSA: 64 bytes; PS256: as long as the modulus.
+   * @returns ES256: r‖s, 64 bytes (RFC 9053 §2.1); EdDSA: 64 bytes; SM2-SM3: r‖s, 64 bytes; PS256: as long as
+   *   the modulus.
    * Throws {@link OperationalError}: SIGN_QUEUE_FULL, SIGN_TIMEOUT, SIGN_FAILED, SIGNER_CLOSED,
    *   PIN_REFUSED, PIN_FINAL_TRY; or rejects with `signal.reason`.
    */

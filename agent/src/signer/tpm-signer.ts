@@ -81,6 +81,7 @@ const templates: Readonly<Record<Algorithm, TpmPublicArea | undefined>> = {
   ES256: signingKeyTemplate,
   EdDSA: undefined,
   PS256: rsaSigningKeyTemplate,
+  "SM2-SM3": undefined,
 };
 
 type TpmSession = TokenSession & { readonly key: TpmKey };
@@ -112,7 +113,7 @@ class TpmToken implements Token<TpmSession> {
       const template = templates[algorithm];
       if (template === undefined) {
         const sentence =
-          "a TPM makes no Ed25519 keys: ask for es256, or ps256 where it has no curves";
+          "a TPM makes no Ed25519 or SM2 keys here: ask for es256, or ps256 where it has no curves";
         throw new OperationalError("KEY_UNSUPPORTED", sentence, { details: { algorithm } });
       }
       const root = await storageRoot(tpm);

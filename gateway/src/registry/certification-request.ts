@@ -7,6 +7,13 @@ import { concat } from "@tamga/ledger-core/base/bytes";
 import type { PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { DerReader, derTags } from "@tamga/ledger-core/receipt/der";
+import {
+  fixedSignature,
+  parsePublicKey,
+  signatureAlgorithmOf,
+} from "@tamga/ledger-core/receipt/x509-certificate";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 
 x509.cryptoProvider.set(crypto);
@@ -40,7 +47,8 @@ export async function readCertificationRequest(
     request = new x509.Pkcs10CertificateRequest(new Uint8Array(der));
     publicKey = publicKeyOf(request.publicKey);
     if (publicKey === undefined) return err({ code: "CSR_KEY_UNSUPPORTED" });
-    signed = await request.verify();
+    signed =
+      publicKey.algorithm === "SM2-SM3" ? isSignedBy(publicKey, der) : await request.verify();
   } catch {
     return err({ code: "CSR_MALFORMED" });
   }
@@ -49,9 +57,25 @@ export async function readCertificationRequest(
   return ok({ subjectKey: request.publicKey, publicKey });
 }
 
+/** What WebCrypto cannot tell: it has no SM2. */
+function isSignedBy(key: PublicKey, der: Uint8Array): boolean {
+  const outer = new DerReader(der);
+  const request = outer.nested(derTags.sequence);
+  const info = request.take(derTags.sequence);
+  const identifier = request.take(derTags.sequence);
+  const bits = request.bytesOfBits();
+  request.close();
+  const isOfKey = signatureAlgorithmOf(identifier.whole) === key.algorithm;
+  const signature = fixedSignature(key.algorithm, bits);
+  if (!outer.finish() || !isOfKey || signature === undefined) return false;
+  return nodeCrypto.verify(key, info.whole, signature);
+}
+
 /** Undefined for a key of another kind than statements are signed with. */
 function publicKeyOf(subjectKey: x509.PublicKey): PublicKey | undefined {
   const spki = new Uint8Array(subjectKey.rawData);
+  const parsed = parsePublicKey(spki);
+  if (parsed.ok && parsed.value.algorithm === "SM2-SM3") return parsed.value;
   const key = createPublicKey({ key: Buffer.from(spki), type: "spki", format: "der" });
   const { x = "", y = "" } = key.export({ format: "jwk" });
   const [left, right] = [Buffer.from(x, "base64url"), Buffer.from(y, "base64url")];

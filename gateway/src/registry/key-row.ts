@@ -68,5 +68,6 @@ export function keyKindOf(text: string): KeyKind {
 
 function toPublicKey(algorithm: string, bytes: Uint8Array): PublicKey {
   if (algorithm === "PS256") return { algorithm, spki: bytes };
-  return { algorithm: algorithm === "EdDSA" ? "EdDSA" : "ES256", point: bytes };
+  const isKnown = algorithm === "EdDSA" || algorithm === "SM2-SM3";
+  return { algorithm: isKnown ? algorithm : "ES256", point: bytes };
 }

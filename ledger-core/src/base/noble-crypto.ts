@@ -1,4 +1,4 @@
-/** {@link CryptoPort} on @noble: for browsers, and the oracle of the native one. */
+/** {@link CryptoPort} on @noble, and on sm-crypto-v2 for SM2: for browsers, and the oracle of the native one. */
 
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { p256 } from "@noble/curves/nist.js";
@@ -7,6 +7,7 @@ import { mint } from "./brand.ts";
 import type { Digest } from "./bytes.ts";
 import type { CryptoPort } from "./crypto-port.ts";
 import { isPrimeOrderKey, isPrimeOrderSignature } from "./ed25519-point.ts";
+import { verifySm2 } from "./portable-sm2.ts";
 import { sm3 } from "./sm3.ts";
 
 /** PS256 is not available here: such a signature never verifies, and the verifier says which. */
@@ -28,6 +29,8 @@ export const nobleCrypto: CryptoPort = {
             isPrimeOrderKey(key.point) &&
             isPrimeOrderSignature(signature)
           );
+        case "SM2-SM3":
+          return verifySm2(key.point, message, signature);
       }
     } catch {
       return false;

@@ -1,13 +1,14 @@
 /** {@link CryptoPort} on `node:crypto`, with the keys it has imported kept for the next signature. */
 
 import type { KeyObject } from "node:crypto";
-import { constants, createPublicKey, hash, verify } from "node:crypto";
+import { constants, createPublicKey, createVerify, hash, verify } from "node:crypto";
 import { present } from "../base/assert.ts";
 import { mint } from "../base/brand.ts";
 import type { Digest } from "../base/bytes.ts";
 import { concat, equal, fromHex } from "../base/bytes.ts";
 import type { CryptoPort, PublicKey } from "../base/crypto-port.ts";
 import { isPrimeOrderKey } from "../base/ed25519-point.ts";
+import { sm2Preamble } from "../base/sm2.ts";
 import { importedKeysMax, rsaBitsMax, rsaBitsMin, spkiBytesMax } from "./limits.ts";
 
 /**
@@ -44,7 +45,7 @@ export function createNodeCrypto(keysMax: number = importedKeysMax): CryptoPort 
     sm3: (bytes) => digestOf("sm3", bytes),
     verify(key, message, signature) {
       const keyObject = importOnce(key);
-      return keyObject !== undefined && verifyWith(keyObject, key.algorithm, message, signature);
+      return keyObject !== undefined && verifyWith(keyObject, key, message, signature);
     },
     ...(hasMlDsa44 ? { verifyMlDsa44 } : {}),
   };
@@ -83,11 +84,11 @@ function digestOf(algorithm: "sha256" | "sm3", bytes: Uint8Array): Digest {
 
 function verifyWith(
   key: KeyObject,
-  algorithm: PublicKey["algorithm"],
+  known: PublicKey,
   message: Uint8Array,
   signature: Uint8Array,
 ): boolean {
-  switch (algorithm) {
+  switch (known.algorithm) {
     case "ES256":
       // A bare `KeyObject` takes DER only, and is a third faster than options that take r ‖ s.
       return signature.length === 64 && verify("sha256", message, key, derOfPair(signature));
@@ -101,6 +102,13 @@ function verifyWith(
         { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 },
         signature,
       );
+    case "SM2-SM3": {
+      // Only this way is it SM2: the one-shot `verify` hashes a preamble of its own, for an empty user ID.
+      if (signature.length !== 64) return false;
+      const preamble = sm2Preamble((bytes) => digestOf("sm3", bytes), known.point);
+      const verifier = createVerify("sm3").update(preamble).update(message);
+      return verifier.verify(key, derOfPair(signature));
+    }
   }
 }
 
@@ -132,6 +140,10 @@ function importKey(key: PublicKey): KeyObject | undefined {
     case "ES256":
       if (key.point.length !== 65 || key.point[0] !== 4) return undefined;
       return importSpki(concat(p256SpkiPrefix, key.point));
+    case "SM2-SM3":
+      // From DER: a key that Node's `generateKeyPair` made would be one for ECDSA on that curve.
+      if (key.point.length !== 65 || key.point[0] !== 4) return undefined;
+      return importSpki(concat(sm2SpkiPrefix, key.point));
     case "EdDSA":
       if (!isPrimeOrderKey(key.point)) return undefined;
       return importSpki(concat(ed25519SpkiPrefix, key.point));
@@ -155,9 +167,13 @@ function importSpki(der: Uint8Array): KeyObject | undefined {
   }
 }
 
-/** SubjectPublicKeyInfo up to the key's bits (RFC 5480 §2, RFC 8410 §4). */
+/** SubjectPublicKeyInfo up to the key's bits (RFC 5480 §2, RFC 8410 §4, GM/T 0006-2012 for SM2). */
 const p256SpkiPrefix = present(
   fromHex("3059301306072a8648ce3d020106082a8648ce3d030107034200"),
   "P-256 prefix",
+);
+const sm2SpkiPrefix = present(
+  fromHex("3059301306072a8648ce3d020106082a811ccf5501822d034200"),
+  "SM2 prefix",
 );
 const ed25519SpkiPrefix = present(fromHex("302a300506032b6570032100"), "Ed25519 prefix");

@@ -4,6 +4,7 @@
  * a number. What is signed does not change: unpacked, it is a receipt like any other.
  */
 
+import { sha256 as digestOf } from "@noble/hashes/sha2.js";
 import { present } from "../base/assert.ts";
 import { mint } from "../base/brand.ts";
 import type { Digest } from "../base/bytes.ts";
@@ -11,7 +12,6 @@ import { concat, equal, fromHex, utf8 } from "../base/bytes.ts";
 import type { CborValue } from "../base/cbor.ts";
 import { encodeCbor } from "../base/cbor.ts";
 import type { FieldReader } from "../base/field-reader.ts";
-import { nobleCrypto } from "../base/noble-crypto.ts";
 import type { Result } from "../base/result.ts";
 import { rootFromInclusion } from "../log/inclusion-proof.ts";
 import { treeHasher } from "../log/leaf-hash.ts";
@@ -38,7 +38,7 @@ export const packedReceiptMagic = "tamga-packed-receipt/1";
 type Final = NonNullable<Receipt["final"]>;
 type Lane = Receipt["lane"];
 
-const sha256 = (bytes: Uint8Array): Digest => nobleCrypto.sha256(bytes);
+const sha256 = (bytes: Uint8Array): Digest => mint<Digest>(digestOf(bytes));
 const hasher = treeHasher(sha256);
 const hex = (text: string): Uint8Array => present(fromHex(text), "hexadecimal");
 

@@ -40,8 +40,8 @@ export type CertificateFault =
   | { readonly code: "CERT_EXTENSION_UNKNOWN"; readonly extension: string };
 
 /**
- * Parses one DER certificate of version 3, at most 8,192 bytes. Keys are P-256, Ed25519, or RSA of 2,048
- * to 4,096 bits; signatures ECDSA or RSASSA-PSS with SHA-256, or Ed25519.
+ * Parses one DER certificate of version 3, at most 8,192 bytes. Keys are P-256, Ed25519, SM2, or RSA of
+ * 2,048 to 4,096 bits; signatures ECDSA or RSASSA-PSS with SHA-256, Ed25519, or SM2 with SM3.
  *
  * Faults: CERT_TOO_LONG, CERT_MALFORMED, CERT_VERSION_UNSUPPORTED, CERT_KEY_UNSUPPORTED and
  *   CERT_SIGNATURE_ALGORITHM_UNSUPPORTED (by name or OID), CERT_EXTENSION_UNKNOWN (a critical one).
@@ -57,16 +57,16 @@ export function parseCertificate(der: Uint8Array): Result<X509Certificate, Certi
   certificate.close();
   if (!outer.finish()) return err({ code: "CERT_MALFORMED" });
 
-  const algorithm = signatureAlgorithms.find(({ der: known }) => equal(known, identifier.whole));
+  const algorithm = signatureAlgorithmOf(identifier.whole);
   if (algorithm === undefined) {
     const name = nameOfAlgorithm(identifier.content);
     return err({ code: "CERT_SIGNATURE_ALGORITHM_UNSUPPORTED", algorithm: name });
   }
   const body = parseBody(tbs.content, identifier.whole);
   if (!body.ok) return body;
-  const signature = algorithm.name === "ES256" ? fixedForm(bits) : bits;
+  const signature = fixedSignature(algorithm, bits);
   if (signature === undefined) return err({ code: "CERT_MALFORMED" });
-  return ok({ der, tbs: tbs.whole, algorithm: algorithm.name, signature, ...body.value });
+  return ok({ der, tbs: tbs.whole, algorithm, signature, ...body.value });
 }
 
 type Body = Omit<X509Certificate, "der" | "tbs" | "algorithm" | "signature">;
@@ -151,8 +151,8 @@ function parseCommonName(names: DerReader): string {
   return commonName;
 }
 
-/** SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) of one of our three kinds of key. */
-function parsePublicKey(spki: Uint8Array): Result<PublicKey, CertificateFault> {
+/** SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) of one of our kinds of key. Faults: CERT_MALFORMED, CERT_KEY_UNSUPPORTED. */
+export function parsePublicKey(spki: Uint8Array): Result<PublicKey, CertificateFault> {
   const outer = new DerReader(spki);
   const fields = outer.nested(derTags.sequence);
   const identifier = fields.take(derTags.sequence);
@@ -168,6 +168,9 @@ function parsePublicKey(spki: Uint8Array): Result<PublicKey, CertificateFault> {
     case "ES256":
       if (bits.length !== 65 || bits[0] !== 4) return err(unsupported);
       return ok({ algorithm: "ES256", point: bits });
+    case "SM2-SM3":
+      if (bits.length !== 65 || bits[0] !== 4) return err(unsupported);
+      return ok({ algorithm: "SM2-SM3", point: bits });
     case "EdDSA":
       if (bits.length !== 32) return err(unsupported);
       return ok({ algorithm: "EdDSA", point: bits });
@@ -190,7 +193,17 @@ function isRsaKey(bits: Uint8Array): boolean {
   return topBit && modulus.length >= rsaModulusBytesMin && modulus.length <= rsaModulusBytesMax;
 }
 
-/** ECDSA-Sig-Value (RFC 3279 §2.2.3) as r‖s of 32 bytes each. */
+/** @param identifier an AlgorithmIdentifier in DER, whole. */
+export function signatureAlgorithmOf(identifier: Uint8Array): Algorithm | undefined {
+  return signatureAlgorithms.find(({ der }) => equal(der, identifier))?.name;
+}
+
+/** A signature as {@link PublicKey} checks take it, of how X.509 carries it; undefined where it is malformed. */
+export function fixedSignature(algorithm: Algorithm, bits: Uint8Array): Uint8Array | undefined {
+  return algorithm === "ES256" || algorithm === "SM2-SM3" ? fixedForm(bits) : bits;
+}
+
+/** ECDSA-Sig-Value (RFC 3279 §2.2.3), which is SM2's form, too (GM/T 0009-2012 §7.3), as r‖s of 32 bytes each. */
 function fixedForm(der: Uint8Array): Uint8Array | undefined {
   const outer = new DerReader(der);
   const fields = outer.nested(derTags.sequence);
@@ -204,7 +217,10 @@ function bytesOf(hex: string): Uint8Array {
   return present(fromHex(hex), "hexadecimal");
 }
 
-/** AlgorithmIdentifiers as their one DER form, parameters included (RFC 5758, RFC 8410, RFC 4055). */
+/**
+ * AlgorithmIdentifiers as their one DER form, parameters included (RFC 5758, RFC 8410, RFC 4055). Only SM2's
+ * (GM/T 0006-2012) has two: OpenSSL leaves its parameters out, other CAs write NULL.
+ */
 const signatureAlgorithms: readonly { readonly name: Algorithm; readonly der: Uint8Array }[] = [
   { name: "ES256", der: bytesOf("300a06082a8648ce3d040302") },
   { name: "EdDSA", der: bytesOf("300506032b6570") },
@@ -216,12 +232,15 @@ const signatureAlgorithms: readonly { readonly name: Algorithm; readonly der: Ui
         "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120",
     ),
   },
+  { name: "SM2-SM3", der: bytesOf("300a06082a811ccf55018375") },
+  { name: "SM2-SM3", der: bytesOf("300c06082a811ccf550183750500") },
 ];
 
 const keyAlgorithms: readonly { readonly name: Algorithm; readonly der: Uint8Array }[] = [
   { name: "ES256", der: bytesOf("301306072a8648ce3d020106082a8648ce3d030107") },
   { name: "EdDSA", der: bytesOf("300506032b6570") },
   { name: "PS256", der: bytesOf("300d06092a864886f70d0101010500") },
+  { name: "SM2-SM3", der: bytesOf("301306072a8648ce3d020106082a811ccf5501822d") },
 ];
 
 /** A readable name for what is refused; only names that people meet. */
@@ -236,7 +255,7 @@ const algorithmNames: Readonly<Record<string, string>> = {
   "1.2.840.10045.4.1": "ECDSA with SHA-1",
   "1.2.840.10045.4.3.3": "ECDSA with SHA-384",
   "1.2.840.10045.4.3.4": "ECDSA with SHA-512",
-  "1.2.156.10197.1.501": "SM2 with SM3",
+  "1.2.156.10197.1.501": "SM2 with SM3 and other parameters",
   "1.3.101.113": "Ed448",
 };
 

@@ -5,8 +5,11 @@ import type { CborMap, CborValue } from "../base/cbor.ts";
 import { encodeCbor } from "../base/cbor.ts";
 import type { Algorithm, PublicKey } from "../base/crypto-port.ts";
 
-/** COSE algorithm numbers; SM2-with-SM3 is reserved at −65538 and is not in version 1. */
-export const coseAlgorithms = { ES256: -7, EdDSA: -8, PS256: -37 } as const;
+/** COSE algorithm numbers. SM2 with SM3 has none that is registered: −65538 is for private use (RFC 9052 §16.4). */
+export const coseAlgorithms = { ES256: -7, EdDSA: -8, PS256: -37, "SM2-SM3": -65_538 } as const;
+
+/** The SM2 curve in a COSE_Key, for private use as well (RFC 9053 §11.1). */
+const coseCurveSm2 = -65_538;
 
 /** @returns the algorithm of a COSE number, or undefined: never a string from the wire. */
 export function algorithmOf(cose: CborValue | undefined): Algorithm | undefined {
@@ -17,6 +20,8 @@ export function algorithmOf(cose: CborValue | undefined): Algorithm | undefined 
       return "EdDSA";
     case coseAlgorithms.PS256:
       return "PS256";
+    case coseAlgorithms["SM2-SM3"]:
+      return "SM2-SM3";
     default:
       return undefined;
   }
@@ -38,12 +43,9 @@ export function thumbprint(sha256: (bytes: Uint8Array) => Digest, key: PublicKey
 function requiredParameters(key: PublicKey): CborMap {
   switch (key.algorithm) {
     case "ES256":
-      return new Map<number, CborValue>([
-        [1, 2],
-        [-1, 1],
-        [-2, key.point.subarray(1, 33)],
-        [-3, key.point.subarray(33, 65)],
-      ]);
+      return pointParameters(1, key.point);
+    case "SM2-SM3":
+      return pointParameters(coseCurveSm2, key.point);
     case "EdDSA":
       return new Map<number, CborValue>([
         [1, 1],
@@ -59,6 +61,16 @@ function requiredParameters(key: PublicKey): CborMap {
       ]);
     }
   }
+}
+
+/** Of an uncompressed point; key type EC2. */
+function pointParameters(curve: number, point: Uint8Array): CborMap {
+  return new Map<number, CborValue>([
+    [1, 2],
+    [-1, curve],
+    [-2, point.subarray(1, 33)],
+    [-3, point.subarray(33, 65)],
+  ]);
 }
 
 /** n and e of an RSA SubjectPublicKeyInfo: the last two INTEGERs of its DER, without sign bytes. */
