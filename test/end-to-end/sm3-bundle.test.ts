@@ -33,13 +33,7 @@ describe("an agent that bundles with SM3", () => {
     site = await TestSite.start();
     trust = join(site.dir, "trust.json");
     policy = unwrap(parseTrustPolicy(utf8(readFileSync(trust, "utf8"))));
-    agent = await RunningAgent.enrol(join(site.dir, "box-1"), "box-1", {
-      approve: (request, out) => site.cli("devices", "approve", "--request", request, "--out", out),
-      mqttPort: site.mqttPort,
-      channel: policy.channel,
-      bundle: 'hash = "sm3"',
-    });
-    await agent.start();
+    agent = await enrol(site, "box-1");
   });
   afterAll(async () => {
     await agent.close();
@@ -112,3 +106,49 @@ describe("an agent that bundles with SM3", () => {
     expect(types).toEqual(["sm3-bundle", "bundle"]);
   });
 });
+
+describe("a gateway of before SM3", () => {
+  let site: TestSite;
+  let agent: RunningAgent;
+
+  beforeAll(async () => {
+    const older = fileURLToPath(new URL("../support/older-release.mjs", import.meta.url));
+    site = await TestSite.start({ nodeArguments: ["--import", older] });
+    agent = await enrol(site, "box-1");
+  });
+  afterAll(async () => {
+    await agent.close();
+    await site.close();
+  });
+
+  const rejected = () => agent.events.filter(({ event }) => event === "rejected");
+
+  test("refuses such a bundle by name, which frees the outbox, and goes on to take the others", async () => {
+    await vi.waitFor(() => {
+      agent.measure();
+      expect(rejected().length).toBeGreaterThan(2);
+    }, soon);
+    for (const { kind, code } of rejected())
+      expect([kind, code]).toEqual(["bundle", "STATEMENT_TYPE_UNKNOWN"]);
+    // The start of its stream is of a kind that every release knows; nothing else is there but what was refused.
+    await vi.waitFor(() => {
+      const { pending, provisional, final, rejected: freed } = agent.status().outbox.statements;
+      // Two final proofs in a row may name one statement, and each says so.
+      const told = new Set(rejected().map(({ sequence }) => sequence));
+      expect([pending, provisional, final, freed]).toEqual([0, 0, 1, told.size]);
+    }, soon);
+  });
+});
+
+/** An agent with SM3 in its configuration, enrolled at this site and running. */
+async function enrol(site: TestSite, device: string): Promise<RunningAgent> {
+  const trust = readFileSync(join(site.dir, "trust.json"), "utf8");
+  const agent = await RunningAgent.enrol(join(site.dir, device), device, {
+    approve: (request, out) => site.cli("devices", "approve", "--request", request, "--out", out),
+    mqttPort: site.mqttPort,
+    channel: unwrap(parseTrustPolicy(utf8(trust))).channel,
+    bundle: 'hash = "sm3"',
+  });
+  await agent.start();
+  return agent;
+}

@@ -1,3 +1,4 @@
+import { present } from "@tamga/ledger-core/base/assert";
 import { equal, utf8 } from "@tamga/ledger-core/base/bytes";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -49,13 +50,13 @@ function oneBundle(channel = new SyntheticChannel(), checkpoint?: TreeHead) {
 function refusal(
   channel: SyntheticChannel,
   refused: HeldStatement,
-  { by = channel.gateway, device = channel.device.name } = {},
+  { by = channel.gateway, device = channel.device.name, code = "SEQUENCE_CONFLICT" } = {},
 ): Uint8Array {
   return channel.sign(by, "rejection", "lane", {
     kind: "rejection",
     device,
     refused: refused.identity,
-    code: "SEQUENCE_CONFLICT",
+    code,
     at: unixMillis(1_780_000_000_000),
   });
 }
@@ -203,5 +204,47 @@ describe("proofs", () => {
         { statement: own, rejection, code: "SEQUENCE_CONFLICT" },
       ]);
     }
+  });
+
+  test("a refusal of what could not be placed is known by the digest of what was sent", () => {
+    const { channel, downlink, statement, own } = oneBundle();
+    const { incarnation, range } = channel.position(2);
+    const code = "STATEMENT_TYPE_UNKNOWN";
+    const byBytes = { ...own, identity: nodeCrypto.sha256(statement) };
+    const never = held(channel.statement("gap"));
+    const rejections = [byBytes, own, never].map((of) => refusal(channel, of, { code }));
+    const foreign = refusal(channel, own, { code, device: channel.gateway.name });
+    const indices = [...rejections, foreign].map((rejection) => channel.admit(rejection));
+    const head = channel.seal();
+    downlink.head(head);
+    const unplaced = (which: readonly number[]) => ({
+      gateway: channel.gateway.name,
+      incarnation: channel.laneIncarnation,
+      ...head.lane,
+      entries: which.map((i) => ({
+        incarnation: new Uint8Array(16),
+        first: 0n,
+        leafIndex: BigInt(present(indices[i], "leaf")),
+        rejection: present([...rejections, foreign][i], "rejection"),
+      })),
+      hashes: channel.lane.multiproof(
+        which.map((i) => present(indices[i], "leaf")),
+        Number(head.lane.size),
+      ),
+    });
+    const nothing = { ok: true, value: { accepted: [], refused: [] } };
+    expect(downlink.proof(unplaced([0, 1, 2]))).toMatchObject(nothing);
+    downlink.sent({ ...own, incarnation, range, bytes: statement });
+    for (const i of [0, 1]) {
+      const rejection = rejections[i];
+      const refused = [{ statement: own, rejection, code }];
+      expect(downlink.proof(unplaced([i]))).toMatchObject({ value: { accepted: [], refused } });
+      // One that this device did not send lately keeps nothing from the others of its page.
+      expect(downlink.proof(unplaced([i, 2]))).toMatchObject({ value: { accepted: [], refused } });
+    }
+    expect(downlink.proof(unplaced([2]))).toMatchObject(nothing);
+    expect(fault(downlink.proof(unplaced([3])))).toBe("REJECTION_OF_ANOTHER");
+    const otherLeaf = { ...unplaced([0]), hashes: unplaced([1]).hashes };
+    expect(fault(downlink.proof(otherLeaf))).toBe("PROOF_NOT_IN_LANE");
   });
 });

@@ -43,6 +43,8 @@ import { laneOrigin } from "@tamga/ledger-core/wire/log-origin";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { KnownEpochs } from "./known-epochs.ts";
 import { gatewayChainsMax, laneHeadsMax } from "./limits.ts";
+import type { SentStatement } from "./sent-digests.ts";
+import { SentDigests } from "./sent-digests.ts";
 
 /** What is known of an own statement. */
 export type HeldStatement = {
@@ -113,7 +115,8 @@ export type ResultRefusal =
   | { readonly code: "RESULT_OF_ANOTHER" };
 
 type JudgedEntry<S> = {
-  readonly statement: S;
+  /** Undefined for the refusal of something that was not sent lately: it frees nothing. */
+  readonly statement: S | undefined;
   readonly leaf: Digest;
   readonly refusal?: { readonly rejection: Uint8Array; readonly code: string };
 };
@@ -121,6 +124,7 @@ type JudgedEntry<S> = {
 export class Downlink<S extends HeldStatement> {
   readonly #ports: DownlinkPorts<S>;
   readonly #leafOf: (entry: Uint8Array) => Digest;
+  readonly #sent: SentDigests;
   /** Newest verified head of each lane incarnation, the least recently shown first. */
   readonly #heads = new Map<string, VerifiedLaneHead>();
   readonly #gateways = new Map<Identifier, VerifiedGateway>();
@@ -133,6 +137,12 @@ export class Downlink<S extends HeldStatement> {
     this.#newest = ports.checkpoint;
     const hasher = treeHasher((bytes) => ports.crypto.sha256(bytes));
     this.#leafOf = (entry) => hasher.leaf(entry);
+    this.#sent = new SentDigests((bytes) => ports.crypto.sha256(bytes));
+  }
+
+  /** Remembers what is sent now: its refusal may name nothing but a digest. */
+  sent(statement: SentStatement): void {
+    this.#sent.add(statement);
   }
 
   /** The newest checkpoint that was verified. */
@@ -219,9 +229,11 @@ export class Downlink<S extends HeldStatement> {
     const { final } = verified.value;
     return ok({
       final,
-      accepted: entries.flatMap(({ statement, refusal }) => (refusal ? [] : [statement])),
+      accepted: entries.flatMap(({ statement, refusal }) =>
+        refusal === undefined && statement !== undefined ? [statement] : [],
+      ),
       refused: entries.flatMap(({ statement, refusal }) =>
-        refusal === undefined ? [] : [{ statement, ...refusal }],
+        refusal === undefined || statement === undefined ? [] : [{ statement, ...refusal }],
       ),
       ...(final ? { checkpoint: present(head, "head of the lane").seal.head } : {}),
     });
@@ -252,16 +264,36 @@ export class Downlink<S extends HeldStatement> {
   }
 
   #judgeEntry(entry: ProofEntry, gateway: VerifiedGateway): Result<JudgedEntry<S>, ProofRefusal> {
-    const { crypto, policy, device, find } = this.#ports;
-    const statement = find(entry.incarnation, entry.first);
-    if (statement === undefined) return err({ code: "PROOF_STATEMENT_UNKNOWN" });
+    const { find } = this.#ports;
     const { rejection } = entry;
-    if (rejection === undefined) return ok({ statement, leaf: statement.leaf });
+    const isPlaced = entry.incarnation.some((byte) => byte !== 0);
+    if (rejection === undefined || isPlaced) {
+      const statement = find(entry.incarnation, entry.first);
+      if (statement === undefined) return err({ code: "PROOF_STATEMENT_UNKNOWN" });
+      if (rejection === undefined) return ok({ statement, leaf: statement.leaf });
+      return this.#judgeRefusal(rejection, gateway, (refused) =>
+        equal(refused, statement.identity) ? ok(statement) : err({ code: "REJECTION_OF_ANOTHER" }),
+      );
+    }
+    return this.#judgeRefusal(rejection, gateway, (refused) => {
+      const place = this.#sent.find(refused);
+      return ok(place === undefined ? undefined : find(place.incarnation, place.first));
+    });
+  }
+
+  #judgeRefusal(
+    rejection: Uint8Array,
+    gateway: VerifiedGateway,
+    statementOf: (refused: Digest) => Result<S | undefined, ProofRefusal>,
+  ): Result<JudgedEntry<S>, ProofRefusal> {
+    const { crypto, policy, device } = this.#ports;
     const verified = verifyRejection(crypto, policy, { gateway, rejection });
     if (!verified.ok) return verified;
     const { refused, device: refusedDevice, code } = verified.value;
-    if (refusedDevice !== device || !equal(refused, statement.identity))
-      return err({ code: "REJECTION_OF_ANOTHER" });
-    return ok({ statement, leaf: this.#leafOf(rejection), refusal: { rejection, code } });
+    if (refusedDevice !== device) return err({ code: "REJECTION_OF_ANOTHER" });
+    const statement = statementOf(refused);
+    if (!statement.ok) return statement;
+    const refusal = { rejection, code };
+    return ok({ statement: statement.value, leaf: this.#leafOf(rejection), refusal });
   }
 }

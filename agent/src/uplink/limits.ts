@@ -21,6 +21,8 @@ export const askPauseMsMax = 300_000;
 export const askAgainMsMin = 2_000;
 /** Acknowledged statements whose receipt is waited for one by one; past it, all together. */
 export const awaitedMax = 4_096;
+/** Digests of sent statements by which a refusal of what could not be placed is known: two a statement. */
+export const sentDigestsMax = 2 * awaitedMax;
 /** Connections that end at the first question before a renewal is tried first. */
 export const refusalsMax = 2;
 /** Milliseconds between two attempts to reach a gateway, at first and at most. */

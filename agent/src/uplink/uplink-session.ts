@@ -120,7 +120,7 @@ export class UplinkSession {
   }
 
   #fill(): void {
-    const { outbox, uplink, clock, state, identity } = this.#options;
+    const { outbox, uplink, downlink, clock, state, identity } = this.#options;
     const topic = uplinkTopic(identity.address, "statement");
     while (this.#line?.isOpen === true) {
       const next = this.#carried ?? outbox.nextToSend({ room: 1 })[0];
@@ -138,6 +138,7 @@ export class UplinkSession {
       this.#step({ type: "sent", at, id: next.id, bytes: payload.length });
       state.counts.sent++;
       state.counts.sentBytes += payload.length;
+      downlink.sent(next);
       this.#line.publish(topic, payload, () => this.#stored(next));
     }
   }
