@@ -68,6 +68,23 @@ const epochs = file("epochs.tamga", encodeEpochs(changed.boundaries));
 
 const note = file("note.txt", channel.note(firstHead, channel.validators.slice(0, 3)));
 
+/** Pinned receipts under SM2 keys: what is said of them, and their files. */
+const sm2Vectors: {
+  readonly policies: Readonly<Record<string, string>>;
+  readonly receipts: readonly {
+    readonly name: string;
+    readonly policy: string;
+    readonly verdict: string;
+    readonly hex: string;
+  }[];
+} = JSON.parse(readFileSync(join(root, "test/vectors/sm2-statement-v1.json"), "utf8"));
+const underSm2 = sm2Vectors.receipts.map(({ name, policy, verdict, hex }, i) => ({
+  name,
+  verdict,
+  receipt: file(`sm2-${i}.receipt`, Buffer.from(hex, "hex")),
+  policy: file(`sm2-${i}.json`, sm2Vectors.policies[policy] ?? ""),
+}));
+
 function pem(chain: readonly Uint8Array[]): string {
   const blocks = chain.map((der) => Buffer.from(der).toString("base64").replace(/.{64}/g, "$&\n"));
   return blocks
@@ -106,6 +123,12 @@ describe.each([
     expect(piped.stdout).toMatch(/^有效：/);
     const json = verify("receipt", good, "--trust", trust, "--json");
     expect(JSON.parse(json.stdout)).toMatchObject({ valid: true, lane: { index: "1" } });
+  });
+
+  test.each(underSm2)("judges an SM2 receipt: $name", ({ receipt: of, policy, verdict }) => {
+    const { status, stdout } = verify("receipt", of, "--trust", policy);
+    expect(status).toBe(verdict === "valid" ? 0 : 1);
+    expect(stdout).toMatch(verdict === "valid" ? /^VALID: reading 1/ : new RegExp(verdict));
   });
 
   test("exits 1 with a code and a sentence for an invalid one", () => {
@@ -342,6 +365,12 @@ describe("the verifying modules", () => {
     expect(judgeInPage(good, trust)).toMatch(/^VALID: reading 1/);
     expect(judgeInPage(good, other)).toMatch(/seal that no validator/);
     expect(judgeInPage(flipped, trust)).not.toMatch(/^VALID/);
+  });
+
+  test.each(underSm2)("judge an SM2 receipt there: $name", ({ receipt: of, policy, verdict }) => {
+    const line = judgeInPage(of, policy);
+    if (verdict === "valid") expect(line).toMatch(/^VALID: reading 1/);
+    else expect(line).not.toMatch(/^VALID/);
   });
 });
 

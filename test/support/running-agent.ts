@@ -13,6 +13,7 @@ import { loadAgentConfig } from "@tamga/agent/config";
 import { checkAnswer, defaultKey, makeRequest, writeEnrolment } from "@tamga/agent/enrol";
 import { EmulatedP1Meter } from "@tamga/firmware-stubs/p1-meter";
 import { present } from "@tamga/ledger-core/base/assert";
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { silentLogger } from "@tamga/ledger-core/daemon/logger";
 import { notifyEnvironment } from "@tamga/ledger-core/daemon/sd-notify";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
@@ -49,6 +50,7 @@ export class RunningAgent {
    * @param mqttPort of the gateway.
    * @param channel `herd` where left out.
    * @param bundle further lines of `[bundle]`.
+   * @param algorithm of the signing key, ES256 where left out.
    */
   static async enrol(
     directory: string,
@@ -58,6 +60,7 @@ export class RunningAgent {
       readonly mqttPort: number;
       readonly channel?: string;
       readonly bundle?: string;
+      readonly algorithm?: Algorithm;
     },
   ): Promise<RunningAgent> {
     const agent = new RunningAgent(directory, device);
@@ -66,6 +69,7 @@ export class RunningAgent {
       dataDir: directory,
       key: defaultKey(directory),
       profile: "development",
+      algorithm: gateway.algorithm,
     } as const;
     const files = { request: join(directory, "request"), answer: join(directory, "answer") };
     const { text } = await makeRequest(name(device), keys, { signal: never });
