@@ -1,8 +1,11 @@
 /** One channel of the daemon, from its devices' lines to its receipts: nothing in it knows of another channel. */
 
+import { present } from "@tamga/ledger-core/base/assert";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Ledger } from "@tamga/ledger-core/ledger/ledger";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
+import { thumbprint } from "@tamga/ledger-core/wire/algorithm";
+import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import type { Appraiser } from "./appraisal/appraiser.ts";
 import { isOfChannel } from "./channels.ts";
 import type { SharedAppraisal } from "./compose-appraiser.ts";
@@ -16,11 +19,13 @@ import { renewOverLine } from "./ingest/renew.ts";
 import type { VerifyPool } from "./ingest/verify-pool.ts";
 import { evidenceOf } from "./lane/surviving-head.ts";
 import { countAdmitted } from "./metrics.ts";
+import { KeyOrderer } from "./ordering/key-orderer.ts";
 import type { LaneOrdererOptions } from "./ordering/lane-orderer.ts";
 import { LaneOrderer } from "./ordering/lane-orderer.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
 import type { RegistryWatch } from "./registry/registry-watch.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
+import { caSigner } from "./site/site-ledger.ts";
 
 /** What all channels of the daemon have in common. */
 export type SharedParts = {
@@ -31,7 +36,12 @@ export type SharedParts = {
 };
 
 /** Filled in as the broker comes up: parts that speak to devices exist before it. */
-type Line = { broker?: MqttBroker; appraiser?: Appraiser | undefined; mqttPort: number };
+type Line = {
+  broker?: MqttBroker;
+  orderer?: LaneOrderer;
+  appraiser?: Appraiser | undefined;
+  mqttPort: number;
+};
 
 type ChannelBase = Base & ChannelStores & { readonly line: Line };
 
@@ -89,6 +99,7 @@ export class ChannelLine {
     const ingest = composeIngest(base, { delivery, queue, watch, pool, appraiser });
     const broker = await composeBroker(base, { delivery, ingest, appraiser });
     base.line.broker = broker;
+    base.line.orderer = orderer;
     base.line.appraiser = appraiser;
     return new ChannelLine(base, stores, { broker, orderer, queue, ingest, delivery, appraiser });
   }
@@ -190,6 +201,7 @@ function composeOrderer(base: ChannelBase, delivery: Delivery): LaneOrderer {
     lane,
     ledger,
     registry: revocationsOf(base),
+    keys: composeKeys(base),
     gateway: config.gateway,
     gatewayChain: site.gatewayChain,
     sealed: (from, to) => delivery.sealed(from, to),
@@ -202,6 +214,27 @@ function composeOrderer(base: ChannelBase, delivery: Delivery): LaneOrderer {
     orderEveryMs: config.ledger.order_every,
     orderEveryMsMax: config.ledger.order_every_max,
     retryAfterMs: config.ledger.retry_after,
+  });
+}
+
+function composeKeys({ config, registry, ca, ledger, clock, logger }: ChannelBase): KeyOrderer {
+  const signer = caSigner(ca);
+  const subject = parseIdentifier("channel");
+  return new KeyOrderer({
+    statements: registry.keyStatements,
+    isOurs: (device) => isOfChannel(config, device),
+    channel: {
+      id: ledger.channel.id,
+      name: config.channel,
+      subject: present(subject.ok ? subject.value : undefined, "subject of an organisation's"),
+    },
+    organisation: {
+      name: config.organisation,
+      kid: thumbprint((bytes) => nodeCrypto.sha256(bytes), signer.publicKey),
+    },
+    signer,
+    clock,
+    logger: logger.child({ component: "orderer", channel: config.channel }),
   });
 }
 
@@ -270,6 +303,7 @@ function composeIngest(
       const request = { device, payload, now: clock.now() };
       const { down, refused } = await renewOverLine(certifying, siteFacts(base), request);
       watch.forget();
+      line.orderer?.notifyKeys();
       if (refused !== undefined) metrics.refused(refused);
       if (down !== undefined) line.broker?.send(device, down.kind, down.payload);
     },
@@ -286,7 +320,7 @@ function composeBroker(
   },
 ): Promise<MqttBroker> {
   const { delivery, ingest, appraiser } = parts;
-  const { config, clock, logger, metrics, site, registry } = base;
+  const { config, clock, logger, metrics, site, registry, line } = base;
   const { channel } = config;
   return MqttBroker.create({
     channel,
@@ -301,6 +335,8 @@ function composeBroker(
     deliver: (access, kind, payload) => ingest.deliver(access, kind, payload),
     online: ({ device }) => {
       delivery.online(device);
+      // Enrolled a moment ago, perhaps by this very process.
+      line.orderer?.notifyKeys();
       appraiser?.online(device);
       logger.info({ event: "device.online", channel, device }, "device online");
     },

@@ -169,7 +169,7 @@ function composeWatch(base: Base, lines: ReadonlyMap<Identifier, ChannelLine>): 
     changed: () => {
       for (const { orderer, broker } of lines.values()) {
         // A revocation is also a transaction that waits for the ledger.
-        orderer.notify();
+        orderer.notifyKeys();
         const cut = broker.cutOff((device) => !watch.maySign(device));
         for (let i = 0; i < cut; i++) metrics.refused("CLIENT_REVOKED");
       }

@@ -45,7 +45,7 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
           process.stdout.write(
             options.json === true
               ? `${JSON.stringify({ ...device, notAfter: until })}\n`
-              : `${device.device}\t${device.state}\tkey: ${device.keyKind} ${device.kid}\t${until}\n`,
+              : `${device.device}\t${device.state}\tkey: ${device.keyKind} ${device.kid}\t${until}${orderedText(device.ordered)}\n`,
           );
         }
         listRotations(registry, options.json === true);
@@ -101,6 +101,11 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
     .action((device: string, options: { reason: string }) =>
       revoke(readGatewayConfig(where()), { device, reason: options.reason }),
     );
+}
+
+function orderedText(ordered: boolean | undefined): string {
+  if (ordered === undefined) return "";
+  return ordered ? "\tin the ledger" : "\tnot in the ledger yet";
 }
 
 async function approve(

@@ -87,3 +87,5 @@ export const challengeLookMs = 5_000;
 export const evidencePerPageMax = 256;
 /** Results that `attest history` shows of a device, the newest. */
 export const attestationEventsMax = 256;
+/** Device keys that are brought to the ledger in one turn, between two heads. */
+export const keysPerTurnMax = 64;

@@ -1,4 +1,4 @@
-/** Brings the lane's heads, and the site's revocations, to the ledger, one at a time, for as long as it takes. */
+/** Brings the lane's heads, and the site's revocations and device keys, to the ledger, one at a time, for as long as it takes. */
 
 import { present } from "@tamga/ledger-core/base/assert";
 import { equal, toHex } from "@tamga/ledger-core/base/bytes";
@@ -15,6 +15,7 @@ import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
+import type { KeyOrderer } from "./key-orderer.ts";
 import { OrderPace } from "./order-pace.ts";
 
 export type LaneOrdererOptions = {
@@ -35,6 +36,8 @@ export type LaneOrdererOptions = {
     DeviceRegistry,
     "unorderedRevocations" | "markRevocationOrdered" | "reviveRevocations"
   >;
+  /** Undefined where nobody brings device keys. */
+  readonly keys?: Pick<KeyOrderer, "order" | "changed">;
   readonly gateway: Parameters<Ledger["lane"]>[0];
   /** Leaf first, up to below the organisation's CA. */
   readonly gatewayChain: readonly Uint8Array[];
@@ -65,6 +68,12 @@ export class LaneOrderer {
   /** The lane grew, or a device was revoked. */
   notify(): void {
     this.#wake?.();
+  }
+
+  /** Devices were enrolled, renewed or revoked. */
+  notifyKeys(): void {
+    this.#options.keys?.changed();
+    this.notify();
   }
 
   /**
@@ -139,8 +148,9 @@ export class LaneOrderer {
   async #orderAll(signal: AbortSignal): Promise<boolean> {
     await this.#recoverOrdered(signal);
     const revoked = await this.#orderRevocations(signal);
+    const stated = await this.#options.keys?.order((...of) => this.#submit(...of), signal);
     const grew = await this.#orderHead(signal);
-    return revoked || grew;
+    return revoked || stated === true || grew;
   }
 
   /** Read anew before each head: one signed on another tree than the ordered one would freeze the lane for ever. */

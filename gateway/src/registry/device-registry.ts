@@ -21,6 +21,7 @@ import { enrolmentsPendingMax, keysPerDeviceMax, tlsCertificatesPerDeviceMax } f
 import { Invitations } from "./invitations.ts";
 import type { DeviceKey, KeyRow } from "./key-row.ts";
 import { keyKindOf, storedClaim, storedKey, toKey } from "./key-row.ts";
+import { KeyStatements } from "./key-statements.ts";
 import { registrySchema } from "./registry-schema.ts";
 import type { RotationRequest } from "./rotations.ts";
 import { Rotations } from "./rotations.ts";
@@ -39,6 +40,8 @@ export type DeviceSummary = {
   readonly keyKind: KeyKind;
   readonly kid: string;
   readonly notAfter: UnixMillis | undefined;
+  /** Whether the ledger has the key with this certificate; undefined of a request. */
+  readonly ordered: boolean | undefined;
 };
 
 export type RegistryFault = {
@@ -54,12 +57,14 @@ export type RegistryFault = {
 
 export class DeviceRegistry {
   readonly invitations: Invitations;
+  readonly keyStatements: KeyStatements;
   readonly rotations: Rotations;
   readonly #db: Database;
 
   constructor(path: string) {
     this.#db = openDatabase(path, { migrations: registrySchema });
     this.invitations = new Invitations(this.#db);
+    this.keyStatements = new KeyStatements(this.#db);
     this.rotations = new Rotations(this.#db);
   }
 
@@ -305,6 +310,7 @@ export class DeviceRegistry {
         keyKind: keyKindOf(row.key_kind),
         kid: toHex(new Uint8Array(row.kid)),
         notAfter: undefined,
+        ordered: undefined,
       }));
     const keys = this.#db
       .prepare<[], KeyRow>("SELECT * FROM device_key ORDER BY device, rowid")
@@ -316,6 +322,7 @@ export class DeviceRegistry {
         keyKind: key.keyKind,
         kid: toHex(key.kid),
         notAfter: key.notAfter,
+        ordered: this.keyStatements.isOrdered(key.kid),
       }));
     return [...pending, ...keys];
   }
