@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
+import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -15,6 +16,7 @@ import { encodeReceipt } from "@tamga/ledger-core/receipt/receipt";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SecondKeys } from "../support/ml-dsa.ts";
+import { sm3Channel, sm3ReceiptSamples } from "../support/sm3-bundle-samples.ts";
 import { SparseLog } from "../support/sparse-log.ts";
 import { issueReceipt, SyntheticChannel } from "../support/synthetic-channel.ts";
 import { SyntheticEpochs } from "../support/synthetic-epochs.ts";
@@ -65,6 +67,15 @@ const laterReceipt = channel.receipt(laterIndex, {
 const later = file("later.receipt", encodeReceipt(laterReceipt));
 const laterNote = file("later.txt", channel.note(channel.log.head(), alone));
 const epochs = file("epochs.tamga", encodeEpochs(changed.boundaries));
+
+const sm3File = (verdict: string) =>
+  present(
+    sm3ReceiptSamples.find((sample) => sample.verdict === verdict),
+    verdict,
+  ).bytes;
+const sm3Good = file("sm3.receipt", sm3File("valid"));
+const sm3Changed = file("sm3-changed.receipt", sm3File("RECEIPT_READING_NOT_IN_BUNDLE"));
+const sm3Trust = file("sm3.json", encodeTrustPolicy(sm3Channel.policy));
 
 const note = file("note.txt", channel.note(firstHead, channel.validators.slice(0, 3)));
 
@@ -244,6 +255,16 @@ describe.each([
     expect([taken.status, taken.stderr]).toEqual([0, ""]);
   });
 
+  test("judges a reading of an SM3 bundle, and says that SM3 is inside", () => {
+    const { status, stdout } = verify("receipt", sm3Good, "--trust", sm3Trust);
+    expect([status, stdout]).toEqual([0, expect.stringContaining("Hashed with SM3 inside")]);
+    const changed = verify("receipt", sm3Changed, "--trust", sm3Trust);
+    expect([changed.status, changed.stdout]).toEqual([
+      1,
+      expect.stringContaining("RECEIPT_READING_NOT_IN_BUNDLE"),
+    ]);
+  });
+
   test("exits 74 for a file that cannot be read", () => {
     expect(verify("receipt", join(folder, "none"), "--trust", trust).status).toBe(74);
     expect(verify("receipt", good, "--trust", folder).status).toBe(74);
@@ -365,6 +386,9 @@ describe("the verifying modules", () => {
     expect(judgeInPage(good, trust)).toMatch(/^VALID: reading 1/);
     expect(judgeInPage(good, other)).toMatch(/seal that no validator/);
     expect(judgeInPage(flipped, trust)).not.toMatch(/^VALID/);
+    expect(judgeInPage(sm3Good, sm3Trust)).toMatch(/^VALID: reading 2 of a bundle of 3/);
+    expect(judgeInPage(sm3Changed, sm3Trust)).toMatch(/reading/);
+    expect(judgeInPage(sm3Changed, sm3Trust)).not.toMatch(/^VALID/);
   });
 
   test.each(underSm2)("judge an SM2 receipt there: $name", ({ receipt: of, policy, verdict }) => {

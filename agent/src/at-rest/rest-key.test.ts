@@ -103,16 +103,20 @@ describe.runIf(requirePart("softhsm2"))("a data key that a PKCS#11 token wraps",
     await expect(openKey(uri)).rejects.toMatchObject({ code: "KEY_AT_REST_UNREADABLE" });
   });
 
-  it("does not open without its token's key, nor with another token's", async () => {
-    const made = await openKey(hsm.keyUri("site", "device-3"));
-    const opening = (uri: string) => openKey(uri, { known: made?.check });
-    const notOpened = { code: "KEY_AT_REST_NOT_OPENED" };
-    await expect(opening(hsm.keyUri("site", "nobody"))).rejects.toMatchObject(notOpened);
-    // A wrapping key of this label is made there, and it is another one.
-    const file = join(directory, "of-another.key");
-    await openKey(hsm.keyUri("other", "device-3"), { file });
-    await expect(opening(hsm.keyUri("other", "device-3"))).rejects.toMatchObject(notOpened);
-  });
+  it.each(sealingNames)(
+    "of %s does not open without its token's key, nor with another token's",
+    async (wanted) => {
+      const device = `device-3-${wanted}`;
+      const made = await openKey(hsm.keyUri("site", device), { wanted });
+      const opening = (uri: string) => openKey(uri, { wanted, known: made?.check });
+      const notOpened = { code: "KEY_AT_REST_NOT_OPENED" };
+      await expect(opening(hsm.keyUri("site", "nobody"))).rejects.toMatchObject(notOpened);
+      // A wrapping key of this label is made there, and it is another one.
+      const file = join(directory, "of-another.key");
+      await openKey(hsm.keyUri("other", device), { wanted, file });
+      await expect(opening(hsm.keyUri("other", device))).rejects.toMatchObject(notOpened);
+    },
+  );
 
   it("is refused when its file is gone, is of another time, or is no such file", async () => {
     const uri = hsm.keyUri("site", "device-4");
@@ -169,19 +173,22 @@ describe.runIf(requirePart("swtpm") && requirePart("swtpm-tools"))(
       },
     );
 
-    it("does not open in another TPM, nor after the owner cleared this one", async () => {
-      const made = await openKey(uriOf(swtpm));
-      const known = { known: made?.check };
-      const other = await Swtpm.make();
-      try {
-        const notOpened = { code: "KEY_AT_REST_NOT_OPENED" };
-        await expect(openKey(uriOf(other), known)).rejects.toMatchObject(notOpened);
-        await swtpm.tool("tpm2_clear");
-        await expect(openKey(uriOf(swtpm), known)).rejects.toMatchObject(notOpened);
-      } finally {
-        await other.remove();
-      }
-    });
+    it.each(sealingNames)(
+      "of %s does not open in another TPM, nor after the owner cleared this one",
+      async (wanted) => {
+        const made = await openKey(uriOf(swtpm), { wanted });
+        const known = { wanted, known: made?.check };
+        const other = await Swtpm.make();
+        try {
+          const notOpened = { code: "KEY_AT_REST_NOT_OPENED" };
+          await expect(openKey(uriOf(other), known)).rejects.toMatchObject(notOpened);
+          await swtpm.tool("tpm2_clear");
+          await expect(openKey(uriOf(swtpm), known)).rejects.toMatchObject(notOpened);
+        } finally {
+          await other.remove();
+        }
+      },
+    );
 
     it("waits for no TPM that is off: the caller is told", async () => {
       await openKey(uriOf(swtpm));
