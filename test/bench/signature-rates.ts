@@ -83,7 +83,7 @@ async function inFile(): Promise<Place> {
   const directory = mkdtempSync(join(tmpdir(), "tamga-bench-keys-"));
   return {
     name: "key in a file",
-    algorithms: ["ES256", "EdDSA"],
+    algorithms: ["ES256", "EdDSA", "SM2-SM3"],
     uriOf: (algorithm) => `file:${join(directory, algorithm)}`,
     remove: async () => rmSync(directory, { recursive: true }),
   };

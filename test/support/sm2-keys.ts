@@ -58,12 +58,16 @@ export function sm2Signature(
   message: Uint8Array,
   { nonce, userId = "1234567812345678" }: Sm2Options,
 ): Uint8Array {
+  return sm2SignatureOf(secret, sm2Digest(sm2PublicPoint(secret), message, userId), nonce);
+}
+
+/** r ‖ s of a number e that somebody else hashed. */
+export function sm2SignatureOf(secret: Uint8Array, e: bigint, nonce: Uint8Array): Uint8Array {
   const { n } = curve;
   const d = numberOf(secret);
   const k = numberOf(nonce) % n;
-  const r = mod(sm2Digest(sm2PublicPoint(secret), message, userId) + xOf(k), n);
-  const s = mod(inverse(1n + d) * (k - r * d), n);
-  return concat(bytes32(r), bytes32(s));
+  const r = mod(e + xOf(k), n);
+  return concat(bytes32(r), bytes32(mod(inverse(1n + d) * (k - r * d), n)));
 }
 
 /** e, the number that is signed. */

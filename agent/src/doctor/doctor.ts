@@ -23,6 +23,7 @@ import { findSerialPorts } from "./find-serial-ports.ts";
 import { findTokens } from "./find-tokens.ts";
 import type { Finding } from "./finding.ts";
 import { attempt, ok, warn } from "./finding.ts";
+import { keyFinding } from "./key-finding.ts";
 
 export type DoctorOptions = {
   /** How long each line is listened to. */
@@ -44,10 +45,7 @@ export async function* examine(
   const identity: { value?: DeviceIdentity } = {};
   yield* await attempt("key", async () => {
     identity.value = await checkKey(config);
-    const key = keyInUse(config);
-    return key.startsWith("file:")
-      ? [warn("key", "It signs and is verified; it is a file, which whoever reads it can copy.")]
-      : [ok("key", "It signs and is verified, and it belongs to the device's certificate.")];
+    return [keyFinding(keyInUse(config))];
   });
   yield* await attempt("rotation", async () => checkRotation(config));
   if (identity.value !== undefined) {

@@ -48,6 +48,27 @@ describe("parseKeyUri", () => {
     expect(uri).toMatchObject({ pinFile: "/run/pin" });
   });
 
+  it("reads what a token's maker calls SM2, in hexadecimal or decimal", () => {
+    const of = (query: string) => {
+      const parsed = parseKeyUri(`pkcs11:token=t;object=o?${library}${query}`);
+      return parsed.ok && parsed.value.scheme === "pkcs11" ? parsed.value.sm2 : "refused";
+    };
+    expect(of("")).toBeUndefined();
+    expect(of("&x-sm2-mechanism=0x80000101")).toEqual({
+      mechanism: 0x8000_0101,
+      input: "digest",
+      keyType: undefined,
+      keyGeneration: undefined,
+    });
+    const whole = "&x-sm2-mechanism=4294967295&x-sm2-input=message&x-sm2-key-type=0X1F";
+    expect(of(`${whole}&x-sm2-key-generation=0`)).toEqual({
+      mechanism: 0xffff_ffff,
+      input: "message",
+      keyType: 31,
+      keyGeneration: 0,
+    });
+  });
+
   it("ignores unknown attributes of the query, as often as they come", () => {
     const uri = parsed(`pkcs11:token=t;object=o?${library}&x-vendor=1&x-vendor=2`);
     expect(uri).toMatchObject({ token: "t", object: "o", id: undefined, pinFile: undefined });
@@ -97,6 +118,15 @@ describe("parseKeyUri", () => {
     ["pkcs11:", "KEY_URI_INCOMPLETE"],
     [`pkcs11:object=o?${library}`, "KEY_URI_INCOMPLETE"],
     [`pkcs11:token=t?${library}`, "KEY_URI_INCOMPLETE"],
+    [`pkcs11:token=t;object=o?${library}&x-sm2-input=message`, "KEY_URI_BAD_VALUE"],
+    [`pkcs11:token=t;object=o?${library}&x-sm2-mechanism=SM2`, "KEY_URI_BAD_VALUE"],
+    [`pkcs11:token=t;object=o?${library}&x-sm2-mechanism=4294967296`, "KEY_URI_BAD_VALUE"],
+    [`pkcs11:token=t;object=o?${library}&x-sm2-mechanism=1&x-sm2-input=both`, "KEY_URI_BAD_VALUE"],
+    [`pkcs11:token=t;object=o?${library}&x-sm2-mechanism=1&x-sm2-key-type=-1`, "KEY_URI_BAD_VALUE"],
+    [
+      `pkcs11:token=t;object=o?${library}&x-sm2-mechanism=1&x-sm2-mechanism=2`,
+      "KEY_URI_DUPLICATE_ATTRIBUTE",
+    ],
   ])("refuses %s with %s", (text, code) => {
     expect(fault(text).code).toBe(code);
     expect(keyUriSentence(fault(text)).length).toBeGreaterThan(20);

@@ -5,6 +5,8 @@ import type { Result } from "@tamga/ledger-core/base/result";
 import { err, ok } from "@tamga/ledger-core/base/result";
 import type { TpmAddress } from "../tpm/socket-transport.ts";
 import { keyUriLengthMax } from "./limits.ts";
+import type { Sm2Vendor } from "./sm2-vendor.ts";
+import { parseSm2Vendor, sm2Attributes } from "./sm2-vendor.ts";
 
 export type KeyUri = FileKeyUri | Pkcs11KeyUri | TpmKeyUri;
 
@@ -40,6 +42,8 @@ export interface Pkcs11KeyUri {
   readonly modulePath: string;
   /** Absolute path of the file that holds the PIN. */
   readonly pinFile: string | undefined;
+  /** What the token's maker calls SM2; absent where the URI says nothing of it. */
+  readonly sm2?: Sm2Vendor;
 }
 
 export type KeyUriFault =
@@ -115,7 +119,7 @@ const pathAttributes = [
   "id",
   "type",
 ];
-const queryAttributes = ["module-path", "module-name", "pin-source", "pin-value"];
+const queryAttributes = ["module-path", "module-name", "pin-source", "pin-value", ...sm2Attributes];
 // RFC 7512 §2.3: pk11-pchar and pk11-qchar.
 const pathValue = /^(?:[A-Za-z0-9\-._~:[\]@!$'()*+,=&]|%[0-9A-Fa-f]{2})*$/;
 const queryValue = /^(?:[A-Za-z0-9\-._~:[\]@!$'()*+,=/?|]|%[0-9A-Fa-f]{2})*$/;
@@ -206,6 +210,8 @@ function fromAttributes(path: Attributes, query: Attributes): Result<Pkcs11KeyUr
   if (!modulePath.startsWith("/")) return bad("module-path");
   if (!texts.has("token") && !texts.has("serial") && slotId === undefined) return missing("token");
   if (!texts.has("object") && id === undefined) return missing("object or id");
+  const sm2 = parseSm2Vendor(texts);
+  if (sm2 !== undefined && "bad" in sm2) return bad(sm2.bad);
   return ok({
     scheme: "pkcs11",
     token: texts.get("token"),
@@ -217,6 +223,7 @@ function fromAttributes(path: Attributes, query: Attributes): Result<Pkcs11KeyUr
     id,
     modulePath,
     pinFile,
+    ...(sm2 === undefined ? {} : { sm2 }),
   });
 }
 

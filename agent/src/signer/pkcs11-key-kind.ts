@@ -4,31 +4,43 @@ import { createPublicKey } from "node:crypto";
 import { present } from "@tamga/ledger-core/base/assert";
 import { equal, fromHex } from "@tamga/ledger-core/base/bytes";
 import type { Algorithm, PublicKey } from "@tamga/ledger-core/base/crypto-port";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Mechanism, RsaPSS } from "pkcs11js";
 import { ck } from "./cryptoki.ts";
+import { parseEcPoint } from "./ec-point.ts";
 import { rsaModulusBits } from "./limits.ts";
+import { isSm2Key, sm2Kind } from "./pkcs11-sm2.ts";
+import type { Sm2Vendor } from "./sm2-vendor.ts";
 
 /** Reads an attribute; undefined where the object does not show it. */
 export type ReadAttribute = (type: number) => Uint8Array | undefined;
 
 export type Pkcs11KeyKind = {
   readonly algorithm: Algorithm;
-  readonly keyPairGeneration: Mechanism;
+  /** Absent where no token makes one here. */
+  readonly keyPairGeneration: Mechanism | undefined;
   /** What the public template says beyond names and uses. */
   readonly publicTemplate: readonly { readonly type: number; readonly value: number | Buffer }[];
+  readonly privateTemplate?: readonly { readonly type: number; readonly value: number }[];
   readonly signing: Mechanism;
-  /** Whether the token is given the message itself, and not its SHA-256. */
-  readonly signsMessage: boolean;
+  /** What the token is given of a message: itself, or a digest. */
+  readonly inputOf: (message: Uint8Array, key: PublicKey) => Uint8Array;
   /** The public key in an object that may be its public half or hold it. */
   readonly publicKeyOf: (read: ReadAttribute) => PublicKey | undefined;
 };
 
 /**
  * @param read attributes of a private key.
+ * @param sm2 what its token calls SM2, where the key URI says it.
  * @returns its kind, or in words what it is instead.
  */
-export function kindOfKey(read: ReadAttribute): Pkcs11KeyKind | string {
+export function kindOfKey(read: ReadAttribute, sm2?: Sm2Vendor): Pkcs11KeyKind | string {
   const type = ulong(read(ck.CKA_KEY_TYPE));
+  if (type !== undefined && isSm2Key(read, type, sm2)) {
+    if (sm2 !== undefined) return sm2Kind(sm2);
+    return "an SM2 key, for which the key URI names no mechanism (x-sm2-mechanism)";
+  }
   if (type === ck.CKK_RSA) {
     const bits = (read(ck.CKA_MODULUS)?.length ?? 0) * 8;
     if (bits >= rsaModulusBits.min && bits <= rsaModulusBits.max) return kinds.PS256;
@@ -47,18 +59,16 @@ export function kindOfKey(read: ReadAttribute): Pkcs11KeyKind | string {
   return `a key on ${curveNames[name] ?? "another curve"}`;
 }
 
-/**
- * @param attribute CKA_EC_POINT: the point in a DER OCTET STRING (PKCS #11 2.40 §2.3.3), or bare,
- *   as some drivers give it.
- * @returns the uncompressed point of 65 bytes, or undefined.
- */
-export function parseEcPoint(attribute: Uint8Array): Uint8Array | undefined {
-  const wrapped = attribute.length === 67 && attribute[0] === 0x04 && attribute[1] === 0x41;
-  const point = wrapped ? attribute.subarray(2) : attribute;
-  return point.length === 65 && point[0] === 0x04 ? Uint8Array.from(point) : undefined;
+/** Throws KEY_UNSUPPORTED where the key URI does not say how the token makes such a key. */
+export function kindToMake(algorithm: Algorithm, sm2?: Sm2Vendor): Pkcs11KeyKind {
+  if (algorithm !== "SM2-SM3") return kinds[algorithm];
+  if (sm2 !== undefined) return sm2Kind(sm2);
+  const sentence =
+    "SM2 has no number of its own in PKCS#11: give those of the token's maker in the key URI, x-sm2-mechanism=0x8…";
+  throw new OperationalError("KEY_UNSUPPORTED", sentence, { details: { algorithm } });
 }
 
-/** The same of Ed25519: 32 bytes (PKCS #11 3.0 §2.3.5), in an OCTET STRING or bare. */
+/** CKA_EC_POINT of Ed25519: 32 bytes (PKCS #11 3.0 §2.3.5), in an OCTET STRING or bare. */
 function parseEdwardsPoint(attribute: Uint8Array): Uint8Array | undefined {
   const wrapped = attribute.length === 34 && attribute[0] === 0x04 && attribute[1] === 0x20;
   const point = wrapped ? attribute.subarray(2) : attribute;
@@ -98,13 +108,16 @@ const pssParameter: RsaPSS = {
   saltLen: 32,
 };
 
-export const kinds: Readonly<Record<Exclude<Algorithm, "SM2-SM3">, Pkcs11KeyKind>> = {
+const sha256 = (message: Uint8Array) => nodeCrypto.sha256(message);
+
+/** Those whose numbers the standard has. */
+const kinds: Readonly<Record<Exclude<Algorithm, "SM2-SM3">, Pkcs11KeyKind>> = {
   ES256: {
     algorithm: "ES256",
     keyPairGeneration: { mechanism: ck.CKM_EC_KEY_PAIR_GEN },
     publicTemplate: [{ type: ck.CKA_EC_PARAMS, value: Buffer.from(p256Oid) }],
     signing: { mechanism: ck.CKM_ECDSA },
-    signsMessage: false,
+    inputOf: sha256,
     publicKeyOf: (read) => {
       const attribute = read(ck.CKA_EC_POINT);
       const point = attribute === undefined ? undefined : parseEcPoint(attribute);
@@ -116,7 +129,7 @@ export const kinds: Readonly<Record<Exclude<Algorithm, "SM2-SM3">, Pkcs11KeyKind
     keyPairGeneration: { mechanism: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN },
     publicTemplate: [{ type: ck.CKA_EC_PARAMS, value: Buffer.from(ed25519Oid) }],
     signing: { mechanism: ck.CKM_EDDSA },
-    signsMessage: true,
+    inputOf: (message) => message,
     publicKeyOf: (read) => {
       const attribute = read(ck.CKA_EC_POINT);
       const point = attribute === undefined ? undefined : parseEdwardsPoint(attribute);
@@ -131,7 +144,7 @@ export const kinds: Readonly<Record<Exclude<Algorithm, "SM2-SM3">, Pkcs11KeyKind
       { type: ck.CKA_PUBLIC_EXPONENT, value: Buffer.from([1, 0, 1]) },
     ],
     signing: { mechanism: ck.CKM_RSA_PKCS_PSS, parameter: pssParameter },
-    signsMessage: false,
+    inputOf: sha256,
     publicKeyOf: rsaKey,
   },
 };

@@ -3,13 +3,12 @@
 import { randomBytes } from "node:crypto";
 import type { Algorithm, PublicKey } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
-import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import type { Cryptoki } from "./cryptoki.ts";
 import { ck, ckrOf, toTokenError } from "./cryptoki.ts";
 import type { Pkcs11KeyUri } from "./key-uri.ts";
 import { rsaModulusBits } from "./limits.ts";
 import type { Pkcs11KeyKind } from "./pkcs11-key-kind.ts";
-import { kindOfKey, kinds } from "./pkcs11-key-kind.ts";
+import { kindOfKey, kindToMake } from "./pkcs11-key-kind.ts";
 import type { Pkcs11Module } from "./pkcs11-module.ts";
 import { findToken, logIn, readPin } from "./pkcs11-token.ts";
 import { selfTest } from "./public-key.ts";
@@ -104,11 +103,11 @@ async function signRaw(
   { handle, privateKey, kind, publicKey }: Omit<Pkcs11Session, "generation">,
   message: Uint8Array,
 ): Promise<Uint8Array> {
-  const input = Buffer.from(kind.signsMessage ? message : nodeCrypto.sha256(message));
+  const input = Buffer.from(kind.inputOf(message, publicKey));
   const bytesMax = signatureBytes(publicKey);
   // Room to spare, since a driver that would write too much has to be seen, not to fail.
   const output = Buffer.alloc(4 * bytesMax);
-  cryptoki.C_SignInit(handle, kind.signing, privateKey);
+  beginSigning(cryptoki, { handle, privateKey, kind });
   try {
     const signature = await cryptoki.C_SignAsync(handle, input, output);
     const { length } = signature;
@@ -120,6 +119,21 @@ async function signRaw(
   } finally {
     // The other thread holds a bare pointer: this use keeps the buffer from being collected.
     input.fill(0);
+  }
+}
+
+/** Throws KEY_UNSUPPORTED where the number of a vendor's mechanism is not this token's. */
+function beginSigning(
+  cryptoki: Cryptoki,
+  { handle, privateKey, kind }: Pick<Pkcs11Session, "handle" | "privateKey" | "kind">,
+): void {
+  try {
+    cryptoki.C_SignInit(handle, kind.signing, privateKey);
+  } catch (error) {
+    if (kind.algorithm !== "SM2-SM3" || ckrOf(error) !== "CKR_MECHANISM_INVALID") throw error;
+    const number = `0x${kind.signing.mechanism.toString(16)}`;
+    const sentence = `the token has no mechanism ${number} (x-sm2-mechanism): ask its maker for SM2's`;
+    throw new OperationalError("KEY_UNSUPPORTED", sentence, { cause: error });
   }
 }
 
@@ -153,22 +167,19 @@ function findPrivateKey(
     const sentence = "the token has no private key that matches the key URI";
     throw new OperationalError("KEY_NOT_FOUND", sentence, { details });
   }
-  if (existing === undefined && create === "SM2-SM3") {
-    const sentence = "no token makes SM2 keys here yet: ask for another --key-algorithm";
-    throw new OperationalError("KEY_UNSUPPORTED", sentence, { details });
-  }
-  const kindToMake = kinds[create === undefined || create === "SM2-SM3" ? "ES256" : create];
-  const privateKey = existing ?? generate(cryptoki, { handle, uri, kind: kindToMake });
+  const privateKey =
+    existing ?? generate(cryptoki, { handle, uri, kind: kindToMake(create ?? "ES256", uri.sm2) });
   const is = (type: number) => flag(cryptoki, { handle, object: privateKey, type });
   if (is(ck.CKA_EXTRACTABLE) || !is(ck.CKA_SENSITIVE)) {
     const sentence =
       "the key can be read out of its token (CKA_EXTRACTABLE, CKA_SENSITIVE): make a new one in it";
     throw new OperationalError("KEY_EXTRACTABLE", sentence, { details });
   }
-  const kind = kindOfKey((type) => read(cryptoki, { handle, object: privateKey, type }));
+  const readIt = (type: number) => read(cryptoki, { handle, object: privateKey, type });
+  const kind = kindOfKey(readIt, uri.sm2);
   if (typeof kind === "string" || !is(ck.CKA_SIGN)) {
     const found = typeof kind === "string" ? kind : "a key that may not sign";
-    const sentence = `the token has ${found}: P-256, Ed25519 and RSA from 2048 bits are taken`;
+    const sentence = `the token has ${found}: P-256, Ed25519, SM2 and RSA from 2048 bits are taken`;
     throw new OperationalError("KEY_UNSUPPORTED", sentence, { details });
   }
   return { privateKey, kind };
@@ -197,12 +208,18 @@ function generate(
   const privateTemplate = [
     ...names,
     { type: ck.CKA_PRIVATE, value: true },
+    ...(kind.privateTemplate ?? []),
     { type: ck.CKA_SENSITIVE, value: true },
     { type: ck.CKA_EXTRACTABLE, value: false },
     { type: ck.CKA_SIGN, value: true },
     ...[ck.CKA_UNWRAP, ck.CKA_DERIVE, ck.CKA_SIGN_RECOVER].map((type) => ({ type, value: false })),
   ];
   const mechanism = kind.keyPairGeneration;
+  if (mechanism === undefined) {
+    const sentence =
+      "the key URI does not say how the token makes such a key (x-sm2-key-generation): make it with the maker's tool";
+    throw new OperationalError("KEY_UNSUPPORTED", sentence);
+  }
   try {
     const made = cryptoki.C_GenerateKeyPair(handle, mechanism, publicTemplate, privateTemplate);
     denyDecrypt(cryptoki, handle, made.privateKey);

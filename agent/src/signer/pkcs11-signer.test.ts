@@ -13,9 +13,9 @@ import type { SoftHsm } from "../../../test/support/softhsm.ts";
 import { createSoftHsm } from "../../../test/support/softhsm.ts";
 import { ck } from "./cryptoki.ts";
 import { buildCsr } from "./csr.ts";
+import { parseEcPoint } from "./ec-point.ts";
 import { signMsMax, signQueueMax } from "./limits.ts";
 import { openSigner } from "./open-signer.ts";
-import { parseEcPoint } from "./pkcs11-key-kind.ts";
 import { Pkcs11Modules } from "./pkcs11-module.ts";
 import type { Signer } from "./signer.ts";
 

@@ -69,11 +69,11 @@ export async function selfTest(
   const challenge = new Uint8Array(randomBytes(32));
   const signature = await sign(challenge);
   if (!nodeCrypto.verify(key, challenge, signature)) {
-    throw new OperationalError(
-      "KEY_SELF_TEST_FAILED",
-      "a signature by the private key does not verify under its public key",
-      { details: { algorithm: key.algorithm, length: signature.length } },
-    );
+    const details = { algorithm: key.algorithm, length: signature.length };
+    const sentence =
+      "a signature by the private key does not verify under its public key" +
+      (key.algorithm === "SM2-SM3" ? "; of a token, x-sm2-mechanism or x-sm2-input is wrong" : "");
+    throw new OperationalError("KEY_SELF_TEST_FAILED", sentence, { details });
   }
 }
 
