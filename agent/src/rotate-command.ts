@@ -34,7 +34,7 @@ export function addRotateCommand(program: Command): void {
     .option("--config <file>", "configuration")
     .option("--data <dir>", "data directory; its agent.toml is the configuration")
     .option("--to <uri>", "the next key, pkcs11:..., tpm:... or file:...")
-    .option("--key-algorithm <name>", "of a key that is made now: es256, eddsa or ps256")
+    .option("--key-algorithm <name>", "of a key that is made now: es256, eddsa, sm2-sm3 or ps256")
     .option("--cancel", "stay with the key in use, while the next one has no certificate yet")
     .option("--back", "to the key from before, while the new one has no receipt yet")
     .addHelpText("after", explanation)

@@ -48,8 +48,12 @@ async function bundlesMore(agent: AgentProcess, count: number): Promise<void> {
 }
 
 /** @returns the next key's thumbprint. */
-async function rotate(agent: AgentProcess, to: string): Promise<string> {
-  const said = await agent.cli("rotate-key", "--data", agent.dir, "--to", to);
+async function rotate(
+  agent: AgentProcess,
+  to: string,
+  ...more: readonly string[]
+): Promise<string> {
+  const said = await agent.cli("rotate-key", "--data", agent.dir, "--to", to, ...more);
   return present(/the next key is ([0-9a-f]{64})/.exec(said)?.[1], "thumbprint");
 }
 
@@ -78,36 +82,43 @@ function turns(found: readonly (readonly ChainLink[])[]): readonly string[] {
   return kids.filter((kid, at) => kid !== kids[at - 1]);
 }
 
-test("from a key file to the next: the same incarnation goes on", {
-  timeout: testMsMax,
-}, async () => {
-  const site = await startSite();
-  const agent = await enrol(site);
-  agent.start();
-  await bundlesMore(agent, 1);
-  const next = await rotate(agent, `file:${agent.file("b.key")}`);
-  await agent.measureUntil(() => isDone(agent));
-  await bundlesMore(agent, 3);
-  const { warnings } = present(await agent.status(), "status");
-  expect(warnings.join("\n")).toContain(`signing.key, which may be removed`);
-  await agent.stop();
-  const found = await chains(site, agent);
-  expect(found).toHaveLength(1);
-  expect(turns(found)).toEqual([expect.not.stringMatching(next), next]);
-  expect(agent.log.filter((event) => event.startsWith("rotation."))).toEqual([
-    "rotation.asking",
-    "rotation.switched",
-    "rotation.done",
-  ]);
-  // The old one is there, for whoever wants to be sure; without it the agent starts.
-  expect(existsSync(agent.file("signing.key"))).toBe(true);
-  writeFileSync(agent.file("signing.key"), "", { mode: 0o600 });
-  agent.start();
-  await bundlesMore(agent, 1);
-  expect(turns(await chains(site, agent))).toHaveLength(2);
-  const one = (await site.status()).devices.filter(({ device }) => device === "box-1");
-  expect(one).toHaveLength(1);
-});
+test.each([
+  ["of the same kind", []],
+  ["of SM2", ["--key-algorithm", "sm2-sm3"]],
+])(
+  "from a key file to the next, %s: the same incarnation goes on",
+  {
+    timeout: testMsMax,
+  },
+  async (_, more) => {
+    const site = await startSite();
+    const agent = await enrol(site);
+    agent.start();
+    await bundlesMore(agent, 1);
+    const next = await rotate(agent, `file:${agent.file("b.key")}`, ...more);
+    await agent.measureUntil(() => isDone(agent));
+    await bundlesMore(agent, 3);
+    const { warnings } = present(await agent.status(), "status");
+    expect(warnings.join("\n")).toContain(`signing.key, which may be removed`);
+    await agent.stop();
+    const found = await chains(site, agent);
+    expect(found).toHaveLength(1);
+    expect(turns(found)).toEqual([expect.not.stringMatching(next), next]);
+    expect(agent.log.filter((event) => event.startsWith("rotation."))).toEqual([
+      "rotation.asking",
+      "rotation.switched",
+      "rotation.done",
+    ]);
+    // The old one is there, for whoever wants to be sure; without it the agent starts.
+    expect(existsSync(agent.file("signing.key"))).toBe(true);
+    writeFileSync(agent.file("signing.key"), "", { mode: 0o600 });
+    agent.start();
+    await bundlesMore(agent, 1);
+    expect(turns(await chains(site, agent))).toHaveLength(2);
+    const one = (await site.status()).devices.filter(({ device }) => device === "box-1");
+    expect(one).toHaveLength(1);
+  },
+);
 
 describe.runIf(requirePart("softhsm2"))("from a key in a token to the next", () => {
   test("with the gateway away, an operator in between, and kill -9 at each step", {

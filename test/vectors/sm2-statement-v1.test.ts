@@ -8,6 +8,7 @@ import type { CryptoPort, PublicKey } from "@tamga/ledger-core/base/crypto-port"
 import { nobleCrypto } from "@tamga/ledger-core/base/noble-crypto";
 import { sm2Preamble } from "@tamga/ledger-core/base/sm2";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { describeReceipt } from "@tamga/ledger-core/receipt/describe-receipt";
 import { encodePackedReceipt } from "@tamga/ledger-core/receipt/packed-receipt";
 import { encodeReceipt, parseReceipt } from "@tamga/ledger-core/receipt/receipt";
 import { encodeTrustPolicy } from "@tamga/ledger-core/receipt/trust-policy";
@@ -91,6 +92,18 @@ test("no bit of a good statement's signature, and none of its bytes, can change"
     const changed = statement.with(bit >> 3, (statement[bit >> 3] ?? 0) ^ (1 << (bit & 7)));
     if (judge(nodeCrypto, changed) === "ok") expect(bit, "taken").toBe(-1);
   }
+});
+
+test("a verified receipt says that it is SM2, in both languages, and another does not", () => {
+  const [{ hex, policy } = { hex: "", policy: "site" as const }] = vectors.receipts;
+  const trust = unwrap(parseTrustPolicy(utf8(vectors.policies[policy])));
+  const receipt = unwrap(verifyReceipt(nobleCrypto, trust, unwrap(parseReceipt(bytes(hex)))));
+  const text = (language: "en" | "zh", of = receipt) =>
+    describeReceipt(nobleCrypto.sha256, of, language).join("\n");
+  expect(text("en")).toContain("Signed with SM2 and SM3");
+  expect(text("zh")).toContain("SM2");
+  const statement = { ...receipt.statement, algorithm: "ES256" } as const;
+  expect(text("en", { ...receipt, statement })).not.toContain("SM2");
 });
 
 test("they are what the encoders write today", () => {

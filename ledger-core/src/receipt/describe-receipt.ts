@@ -41,6 +41,7 @@ export function describeReceipt(
     final === undefined ? say.checkedProvisionally(disclosed) : say.checked(disclosed),
     say.notChecked(final?.head.seal.head.size),
     ...(claims.kind === "bundle" && claims.hash === "sm3" ? [say.sm3] : []),
+    ...(receipt.statement.algorithm === "SM2-SM3" ? [say.sm2] : []),
     ...(reading === undefined ? [] : readingLines(say, reading.reading)),
     ...timeLines(say, receipt),
     say.signingKey(say.keyKinds[signer.keyKind ?? "unstated"], signer.name, signer.organisation),

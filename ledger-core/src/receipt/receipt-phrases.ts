@@ -27,6 +27,7 @@ export type Phrases = {
   readonly notChecked: (checkpoint: bigint | undefined) => string;
   readonly source: (stream: string, protocol: string, id: string, maker: string) => string;
   readonly sm3: string;
+  readonly sm2: string;
   readonly emulated: string;
   readonly frame: (checksum: boolean, decrypted: boolean, authenticated: boolean) => string;
   readonly missing: (sequences: string, reason: GapReason) => string;
@@ -127,6 +128,7 @@ const en: Phrases = {
   laterEpoch: (epoch) =>
     `Validators: those of epoch ${epoch}, appointed step by step from the trust policy's on`,
   trustPolicy: (digest) => `Trust policy: ${digest} (compare it out of band)`,
+  sm2: "Signed with SM2 and SM3 (GB/T 32918.2-2016), under the default user ID.",
   sm3: "Hashed with SM3 inside the bundle (GB/T 32905-2016); with SHA-256 everywhere else.",
   lastLine: "It proves that this host reported it; the meter or tag itself did not sign.",
 };
@@ -229,6 +231,7 @@ const zh: Phrases = {
     "以上验证节点由该次恢复指定。",
   laterEpoch: (epoch) => `验证节点：第 ${epoch} 任，由信任策略中的验证节点逐任指定`,
   trustPolicy: (digest) => `信任策略：${digest}（请经其他途径核对）`,
+  sm2: "签名算法为 SM2 与 SM3（GB/T 32918.2-2016），用户标识取默认值。",
   sm3: "批次内部以 SM3（GB/T 32905-2016）计算杂凑值，其余各处用 SHA-256。",
   lastLine: "本回执证明是这台主机上报了它；表计或标签本身并未签名。",
 };
