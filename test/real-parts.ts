@@ -14,6 +14,8 @@ const parts = {
   "tpm2-tools": "tpm2_quote",
   "libtpm2-pkcs11-tools": "tpm2_ptool",
   opensc: "pkcs11-tool",
+  pcscd: "pcscd",
+  "vsmartcard-vpcd": "vpcd-config",
 } as const;
 
 /**

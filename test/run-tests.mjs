@@ -26,6 +26,8 @@ const parts = [
     for: "keys in a second PKCS#11 module",
   },
   { debian: "opensc", present: () => found("pkcs11-tool"), for: "tokens of that module" },
+  { debian: "pcscd", present: () => found("pcscd"), for: "smart card readers" },
+  { debian: "vsmartcard-vpcd", present: () => found("vpcd-config"), for: "a reader of no metal" },
   {
     debian: "g++ make python3",
     present: () => isPkcs11Built(root),

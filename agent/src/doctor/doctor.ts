@@ -19,6 +19,7 @@ import { checkGateway } from "./check-gateway.ts";
 import { checkLine } from "./check-line.ts";
 import { checkDisk, checkOutbox } from "./check-outbox.ts";
 import { checkTpm } from "./check-tpm.ts";
+import { findReaders } from "./find-readers.ts";
 import { findSerialPorts } from "./find-serial-ports.ts";
 import { findTokens } from "./find-tokens.ts";
 import type { Finding } from "./finding.ts";
@@ -77,6 +78,7 @@ export async function findHardware(
   return [
     ...(await attempt("tpm", () => checkTpm(tpmKey, { signal }))),
     ...(await attempt("tokens", () => findTokens(mainPath, named, { signal }))),
+    ...(await attempt("readers", () => findReaders({ signal }))),
     ...(await attempt("serial ports", findSerialPorts)),
   ];
 }
