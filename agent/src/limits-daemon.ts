@@ -25,9 +25,11 @@ export const rotationRetryMs = 30_000;
 /** Milliseconds between two questions for the next key's certificate: doubled each time up to the most. */
 export const rotationAskMsMin = 15_000;
 export const rotationAskMsMax = 300_000;
+/** Milliseconds that the command waits for the running agent's request. */
+export const rotationRequestMsMax = 30_000;
 /** Replaced keys whose URIs are remembered; bytes of the file that does, with a request and two chains. */
 export const earlierKeysMax = 32;
-export const rotationFileBytesMax = 262_144;
+export const rotationRecordBytesMax = 262_144;
 /** Bytes of a file that holds a one-time code. */
 export const codeBytesMax = 256;
 /** Milliseconds between two looks for the answer to an enrolment request. */

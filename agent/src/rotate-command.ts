@@ -1,16 +1,24 @@
 /** `tamga-agent rotate-key`: asks the agent, running or not, to go on with another signing key. */
 
-import { toHex } from "@tamga/ledger-core/base/bytes";
+import { readFileSync, writeFileSync } from "node:fs";
+import { equal, toHex } from "@tamga/ledger-core/base/bytes";
 import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
+import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
+import { deadline, SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import type { Identifier } from "@tamga/ledger-core/wire/identifier";
+import { parseRotationMessage, rotationIdentity } from "@tamga/ledger-core/wire/key-rotation";
+import { encodeRotationFile } from "@tamga/ledger-core/wire/rotation-files";
 import type { Command } from "commander";
 import { loadAgentConfig } from "./config.ts";
 import type { ConfigOptions } from "./config-path.ts";
 import { configPath } from "./config-path.ts";
 import { requireSame } from "./device-config.ts";
 import { readDeviceRecord } from "./identity/device-identity.ts";
+import { rotationLookMs, rotationRequestMsMax } from "./limits-daemon.ts";
+import { leaveAnswer, parseAnswerFile } from "./rotation/carried-answer.ts";
 import { kidOf } from "./rotation/make-request.ts";
-import { keyInUse, readRotation, writeNextKey } from "./rotation/rotation-file.ts";
+import { keyInUse, readNextKey, readRotation, writeNextKey } from "./rotation/rotation-file.ts";
 import { parseKeyAlgorithm } from "./signer/key-algorithm.ts";
 import { openSigner } from "./signer/open-signer.ts";
 
@@ -19,6 +27,8 @@ type RotateOptions = ConfigOptions & {
   readonly keyAlgorithm?: string;
   readonly cancel?: boolean;
   readonly back?: boolean;
+  readonly out?: string;
+  readonly answer?: string;
 };
 
 const explanation = `
@@ -37,6 +47,8 @@ export function addRotateCommand(program: Command): void {
     .option("--key-algorithm <name>", "of a key that is made now: es256, eddsa, sm2-sm3 or ps256")
     .option("--cancel", "stay with the key in use, while the next one has no certificate yet")
     .option("--back", "to the key from before, while the new one has no receipt yet")
+    .option("--out <file>", "write the request, for a gateway that is out of reach")
+    .option("--answer <file>", "take the gateway's answer in from this file")
     .addHelpText("after", explanation)
     .action((options: RotateOptions) => rotate(options));
 }
@@ -57,6 +69,11 @@ async function rotate(options: RotateOptions): Promise<void> {
     say("the agent goes back to the key from before");
     return;
   }
+  if (options.answer !== undefined) {
+    const { device } = readDeviceRecord(dataDir);
+    takeAnswer({ dataDir, device }, readFileSync(options.answer, "utf8"));
+    return;
+  }
   if (record !== undefined && isProving)
     throw new OperationalError(
       "ROTATION_UNDER_WAY",
@@ -68,7 +85,12 @@ async function rotate(options: RotateOptions): Promise<void> {
     say("the agent stays with the key in use");
     return;
   }
-  const { to } = options;
+  const { to, out } = options;
+  if (to === undefined && out !== undefined) {
+    const { device } = readDeviceRecord(dataDir);
+    await writeRequest({ dataDir, device, out });
+    return;
+  }
   if (to === undefined)
     throw new OperationalError("USAGE_ROTATE", "Name the next key: --to URI, or give --cancel.");
   const inUse = keyInUse(config, record);
@@ -77,7 +99,58 @@ async function rotate(options: RotateOptions): Promise<void> {
   writeNextKey(dataDir, { to });
   say(`the next key is ${kid}`);
   say(`the agent asks for its certificate when it has a gateway; until then ${inUse} signs`);
+  if (out !== undefined) {
+    await writeRequest({ dataDir, device: readDeviceRecord(dataDir).device, out });
+    return;
+  }
   say("see tamga-agent status; the gateway's operator sees it in tamga-gateway devices list");
+}
+
+/** Waits a moment for the running agent, which alone makes requests: it has the key in use. */
+async function writeRequest(part: {
+  readonly dataDir: string;
+  readonly device: Identifier;
+  readonly out: string;
+}): Promise<void> {
+  const { dataDir, device, out } = part;
+  const clock = new SystemClock();
+  const signal = deadline(rotationRequestMsMax);
+  for (;;) {
+    const step = readRotation(dataDir)?.step;
+    if (step?.phase === "asking" && readNextKey(dataDir) === undefined) {
+      writeFileSync(out, encodeRotationFile("request", { device, message: step.request }));
+      say(`${out}: give it to the gateway's operator, who answers with a file:`);
+      say(`tamga-gateway devices approve --request ${out} --out answer.json`);
+      say("then run: tamga-agent rotate-key --answer answer.json");
+      return;
+    }
+    await clock.sleep(rotationLookMs / 4, { signal }).catch(() => {
+      throw new OperationalError(
+        "ROTATION_NOT_ASKED",
+        "The agent has made no request: start it, see what tamga-agent status says, and ask again with --out.",
+      );
+    });
+  }
+}
+
+/** What a gateway's operator answered; the running agent takes it within a second, a stopped one at its next start. */
+function takeAnswer(
+  { dataDir, device }: { readonly dataDir: string; readonly device: Identifier },
+  text: string,
+): void {
+  const { outcome, request } = parseAnswerFile(text, device);
+  const step = readRotation(dataDir)?.step;
+  const asked = step?.phase === "asking" ? parseRotationMessage(step.request) : undefined;
+  const identity = asked?.ok === true ? rotationIdentity(nodeCrypto, asked.value) : undefined;
+  if (identity === undefined || !equal(identity, request))
+    throw new OperationalError(
+      "ROTATION_OTHER_ANSWER",
+      "It answers another request than the agent makes now: write that with --out, and have it answered.",
+    );
+  if (outcome.type !== "certified")
+    throw new OperationalError("ROTATION_REFUSED", "The gateway's operator has not approved it.");
+  leaveAnswer(dataDir, text);
+  say("the agent goes on with the next key; tamga-agent status says when the old one may go");
 }
 
 /** @returns the thumbprint in hexadecimal. To open a key is to have it sign a challenge. */
@@ -102,7 +175,7 @@ function algorithmOf({ keyAlgorithm }: RotateOptions): Algorithm | undefined {
   const { code, name, reason } = parsed.fault;
   throw new OperationalError(
     code,
-    `${name} is refused: ${reason}; es256, eddsa and ps256 are taken`,
+    `${name} is refused: ${reason}; es256, eddsa, sm2-sm3 and ps256 are taken`,
   );
 }
 

@@ -17,6 +17,7 @@ import type { Command } from "commander";
 import { channelOfDevice } from "./channels.ts";
 import type { GatewayConfig } from "./config.ts";
 import { readGatewayConfig } from "./config.ts";
+import { listDevices } from "./device-list.ts";
 import { addInvitationCommands } from "./invitation-commands.ts";
 import { DeviceRegistry } from "./registry/device-registry.ts";
 import type { SiteFacts } from "./registry/enrolment.ts";
@@ -24,7 +25,7 @@ import { approveEnrolment, judgeRequest, repeatAnswer } from "./registry/enrolme
 import { answerText } from "./registry/seal-answer.ts";
 import { readTpmRoots } from "./registry/tpm-roots.ts";
 import { tpmSentences } from "./registry/tpm-sentences.ts";
-import { approveWaiting, listRotations, waitingRotation } from "./rotation-commands.ts";
+import { approveNextKey } from "./rotation-commands.ts";
 import { mqttPortOf } from "./site/address.ts";
 import { openCa, pathsOf } from "./site/site.ts";
 import { caSigner } from "./site/site-ledger.ts";
@@ -39,16 +40,7 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
     .option("--json", "one JSON object a line")
     .action((options: { json?: boolean }) => {
       withRegistry(readGatewayConfig(where()), (registry) => {
-        for (const device of registry.list()) {
-          const until =
-            device.notAfter === undefined ? "" : new Date(device.notAfter).toISOString();
-          process.stdout.write(
-            options.json === true
-              ? `${JSON.stringify({ ...device, notAfter: until })}\n`
-              : `${device.device}\t${device.state}\tkey: ${device.keyKind} ${device.kid}\t${until}${orderedText(device.ordered)}\n`,
-          );
-        }
-        listRotations(registry, options.json === true);
+        listDevices(registry, options.json === true);
       });
     });
   devices
@@ -103,11 +95,6 @@ export function addDevicesCommand(program: Command, where: () => Where): void {
     );
 }
 
-function orderedText(ordered: boolean | undefined): string {
-  if (ordered === undefined) return "";
-  return ordered ? "\tin the ledger" : "\tnot in the ledger yet";
-}
-
 async function approve(
   config: GatewayConfig,
   options: {
@@ -122,15 +109,16 @@ async function approve(
   const registry = new DeviceRegistry(pathsOf(config).registry);
   try {
     const tpmRoots = readTpmRoots(config.enrolment.tpm_roots);
-    const rotating = waitingRotation(registry, options.device);
-    if (rotating !== undefined && options.request === undefined) {
-      const facts = siteFacts(channelOfDevice(config, rotating.device));
-      const asked = { ...rotating, now: clock.now(), expected: options.key };
-      const fault = await approveWaiting({ ca, registry, tpmRoots }, facts, asked);
-      if (fault !== undefined) throw refused(fault, rotating.device);
+    const carried = options.request === undefined ? "" : readFileSync(options.request, "utf8");
+    const siteOf = (device: string) => siteFacts(channelOfDevice(config, device));
+    const asked = { ...options, carried, now: clock.now() };
+    const next = await approveNextKey({ ca, registry, tpmRoots }, siteOf, asked);
+    if (next !== undefined) {
+      if (!next.ok) throw refused(next.fault.code, next.fault.what);
+      if (next.value !== undefined) writeAnswer(next.value, options.out);
       return;
     }
-    const request = readRequest(registry, options);
+    const request = readRequest(registry, options, carried);
     const judged = await judgeRequest(request, tpmRoots);
     if (!judged.ok) {
       const { fault } = judged;
@@ -143,9 +131,11 @@ async function approve(
     const shown = toHex(judged.value.kid);
     if (options.key !== undefined && options.key.toLowerCase() !== shown)
       throw refused("ENROLMENT_OTHER_KEY", request.device);
-    const facts = siteFacts(channelOfDevice(config, request.device));
-    const asked = { request, now: clock.now() };
-    const approved = await approveEnrolment({ ca, registry, tpmRoots }, facts, asked);
+    const facts = siteOf(request.device);
+    const approved = await approveEnrolment({ ca, registry, tpmRoots }, facts, {
+      request,
+      now: clock.now(),
+    });
     if (!approved.ok) throw refused(approved.fault.code, request.device);
     const { device, keyKind } = request;
     const kind = keyKind === "file" ? "file: software, not hardware" : keyKind;
@@ -168,9 +158,10 @@ async function approve(
 function readRequest(
   registry: DeviceRegistry,
   options: { readonly device: string | undefined; readonly request?: string },
+  carried: string,
 ) {
   if (options.request !== undefined) {
-    const parsed = parseEnrolmentRequest(readFileSync(options.request, "utf8"));
+    const parsed = parseEnrolmentRequest(carried);
     if (!parsed.ok) throw refused(parsed.fault.code, options.request);
     return parsed.value;
   }

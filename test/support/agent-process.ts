@@ -28,8 +28,8 @@ export type AgentProcessOptions = {
   readonly key?: string;
   /** More of `enrol`, such as the certificates of a TPM's maker. */
   readonly enrol?: readonly string[];
-  /** TOML, before the tables. */
-  readonly config?: string;
+  /** TOML, of the table `outbox`. */
+  readonly outbox?: string;
 };
 
 export class AgentProcess {
@@ -43,7 +43,7 @@ export class AgentProcess {
   readonly #meter = new EmulatedP1Meter({ telegram: "small", seed: 1, firstSequence: 0 });
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
-  readonly #config: string;
+  readonly #outbox: string;
   #child: ChildProcessByStdio<null, Readable, Readable> | undefined;
   /** Telegrams that a line took. */
   measured = 0;
@@ -51,7 +51,7 @@ export class AgentProcess {
   private constructor(site: TestSite, options: AgentProcessOptions) {
     this.#site = site;
     this.device = options.device;
-    this.#config = options.config ?? "";
+    this.#outbox = options.outbox ?? "";
     this.dir = mkdtempSync(join(tmpdir(), "tamga-agent-"));
     this.#server = createServer((socket) => {
       this.#sockets.add(socket);
@@ -78,21 +78,21 @@ export class AgentProcess {
     return join(this.dir, name);
   }
 
-  /** Writes agent.toml anew: for the gateway's port of now, and the key that it is to name. */
-  configure(key?: string): void {
+  /** Writes agent.toml anew: for the gateway's port of now or another one, and the key that it is to name. */
+  configure(key?: string, port = this.#site.mqttPort): void {
     const address = this.#server.address();
     if (typeof address !== "object" || address === null) throw new Error("no line");
     const text = `device = "${this.device}"
 channel = "${JSON.parse(readFileSync(this.file("device.json"), "utf8")).channel}"
 ${key === undefined ? "" : `key = "${key}"`}
 heartbeat_every = "2s"
-${this.#config}
 [bundle]
 max_age = "50ms"
 [outbox]
 journal_after = "10ms"
+${this.#outbox}
 [uplink]
-gateways = ["mqtts://127.0.0.1:${this.#site.mqttPort}"]
+gateways = ["mqtts://127.0.0.1:${port}"]
 [http]
 port = 0
 [[stream]]

@@ -1,6 +1,5 @@
 /** The statements of one device's stream out of their receipts: an unbroken chain, and whose key made each. */
 
-import type { ReadingEvent } from "@tamga/agent/agent-event";
 import { present } from "@tamga/ledger-core/base/assert";
 import { fromHex, toHex } from "@tamga/ledger-core/base/bytes";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -22,41 +21,46 @@ export type ChainLink = {
 };
 
 /**
- * Fetches and verifies the receipt of each statement of this incarnation that the agent called final.
+ * Fetches and verifies the receipt of each statement of an incarnation, up to this sequence.
  *
- * @returns them in their order. Throws where a sequence is missing between two of them, where one does not name the
- *   statement before it, or where a receipt does not verify.
+ * @returns them in their order. Throws where a statement does not name the one before it, where a receipt does not
+ *   verify, and where a sequence has neither a statement nor a gap statement that lists it.
  */
 export async function verifiedChain(
   site: TestSite,
   policy: TrustPolicy,
-  { device, events }: { readonly device: string; readonly events: readonly ReadingEvent[] },
-  incarnation: string,
+  part: { readonly device: string; readonly incarnation: string; readonly upTo: bigint },
 ): Promise<readonly ChainLink[]> {
-  const finals = new Map(
-    events
-      .filter((one) => one.event === "final" && one.incarnation === incarnation)
-      .map((one) => [BigInt(one.sequence), one]),
-  );
-  const sorted = [...finals.keys()].toSorted((a, b) => (a < b ? -1 : 1));
+  const id = present(fromHex(part.incarnation), "incarnation");
   const links: ChainLink[] = [];
-  let next = 0n;
+  const lacking: bigint[] = [];
+  const listed = new Set<bigint>();
   let last: string | undefined;
-  for (const first of sorted) {
-    const id = present(fromHex(incarnation), "incarnation");
-    const receipt = unwrap(parseReceipt(await site.receipt(name(device), id, first)));
+  for (let next = 0n; next < part.upTo; ) {
+    const file = await site.receipt(name(part.device), id, next).catch(() => undefined);
+    if (file === undefined) {
+      lacking.push(next++);
+      continue;
+    }
+    const receipt = unwrap(parseReceipt(file));
     const { claims, signer, final } = unwrap(verifyReceipt(nodeCrypto, policy, receipt));
-    if (final === undefined) throw new Error(`${first} is not final`);
+    if (final === undefined) throw new Error(`${next} is not final`);
     if (!("position" in claims) || claims.kind === "rejection") throw new Error(claims.kind);
     const { range, previous } = claims.position;
-    if (range.first !== next) throw new Error(`${next} is missing, ${range.first} is there`);
+    if (range.first !== next) throw new Error(`${next} is in a statement that begins before it`);
     if ((previous === undefined ? undefined : toHex(previous)) !== last)
-      throw new Error(`${first} does not follow the statement before it`);
-    const { header, part } = unwrap(parseStatement(receipt.statement));
-    last = toHex(identityOf(nodeCrypto.sha256, part));
-    next = first + BigInt(range.count);
+      throw new Error(`${next} does not follow the statement before it`);
+    if (claims.kind === "gap")
+      for (const { first, count } of claims.missing)
+        for (let at = 0; at < count; at++) listed.add(first + BigInt(at));
+    const { header, part: signed } = unwrap(parseStatement(receipt.statement));
+    last = toHex(identityOf(nodeCrypto.sha256, signed));
     const keyKind = "keyKind" in signer ? String(signer.keyKind) : "";
-    links.push({ first, count: range.count, kind: claims.kind, kid: toHex(header.kid), keyKind });
+    const { kind } = claims;
+    links.push({ first: next, count: range.count, kind, kid: toHex(header.kid), keyKind });
+    next += BigInt(range.count);
   }
+  const lost = lacking.filter((sequence) => !listed.has(sequence));
+  if (lost.length > 0) throw new Error(`nothing tells of ${lost.join(", ")}`);
   return links;
 }

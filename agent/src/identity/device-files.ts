@@ -23,6 +23,7 @@ export const deviceFiles = {
   owesKept: "gateway-wants-kept",
   rotation: "rotation.json",
   nextKey: "next-key.json",
+  nextAnswer: "next-answer.json",
   httpAddress: "http.address",
 } as const;
 

@@ -6,10 +6,7 @@ import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import { monotonicMillis } from "@tamga/ledger-core/base/time";
-import { silentLogger } from "@tamga/ledger-core/daemon/logger";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
-import { openDatabase } from "@tamga/ledger-core/daemon/sqlite";
-import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
 import { identityOf } from "@tamga/ledger-core/wire/cose";
 import { parseDeviceClaims } from "@tamga/ledger-core/wire/device-claims";
 import {
@@ -18,127 +15,22 @@ import {
   verifyRotation,
 } from "@tamga/ledger-core/wire/key-rotation";
 import type { RenewalOutcome } from "@tamga/ledger-core/wire/renewed-message";
+import { encodeRenewedMessage } from "@tamga/ledger-core/wire/renewed-message";
+import { encodeRotationFile } from "@tamga/ledger-core/wire/rotation-files";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createCertificate, keyOf } from "../../../test/support/certificate-builder.ts";
 import { EnrolledDevice } from "../../../test/support/enrolled-device.ts";
 import { unwrap } from "../../../test/support/unwrap.ts";
-import { DeviceIdentity, readDeviceRecord } from "../identity/device-identity.ts";
-import { outboxMigrations } from "../outbox/outbox-schema.ts";
-import type { OutboxRun } from "../outbox/sqlite-outbox.ts";
-import { SqliteOutbox } from "../outbox/sqlite-outbox.ts";
+import { readDeviceRecord } from "../identity/device-identity.ts";
 import { loadKeyFile, openFileSigner } from "../signer/file-signer.ts";
-import { HeldSigner } from "../signer/held-signer.ts";
-import { openSigner } from "../signer/open-signer.ts";
-import { KeyRotation } from "./key-rotation.ts";
+import { leaveAnswer } from "./carried-answer.ts";
 import { kidOf } from "./make-request.ts";
 import { keyInUse, readNextKey, readRotation, writeNextKey } from "./rotation-file.ts";
-import { settleFiles, takeWayBack } from "./settle-files.ts";
+import { RotationBox } from "./rotation-test-bed.ts";
 
-const { signal } = new AbortController();
-const clock = new SystemClock();
 const size = 9n;
 const checkpoint = { size, root: nodeCrypto.sha256(new Uint8Array()) };
-
-/** An agent without its line: from the files of a data directory, as a start opens them. */
-class Box {
-  readonly dataDir: string;
-  readonly held: HeldSigner;
-  readonly identity: DeviceIdentity;
-  readonly outbox: SqliteOutbox;
-  readonly rotation: KeyRotation;
-  readonly #close: () => void;
-  run: OutboxRun | undefined;
-
-  private constructor(
-    dataDir: string,
-    parts: Pick<Box, "held" | "identity" | "outbox" | "rotation">,
-    close: () => void,
-  ) {
-    this.dataDir = dataDir;
-    this.held = parts.held;
-    this.identity = parts.identity;
-    this.outbox = parts.outbox;
-    this.rotation = parts.rotation;
-    this.#close = close;
-  }
-
-  /** @param named the key that the configuration names. */
-  static async start(dataDir: string, named: string): Promise<Box> {
-    const record = takeWayBack(dataDir, readRotation(dataDir));
-    const config = { data_dir: dataDir, key: named };
-    const key = keyInUse(config, record);
-    if (record?.key === key) settleFiles(dataDir, record);
-    const open = (uri: string) => openSigner({ uri, profile: "development", create: false });
-    const held = new HeldSigner(await open(key));
-    const identity = await DeviceIdentity.load(dataDir, held);
-    const database = openDatabase(join(dataDir, "outbox.db"), { migrations: outboxMigrations });
-    const outbox = new SqliteOutbox({
-      database,
-      config: {
-        quota: 2 ** 30,
-        whenFull: "stop",
-        maxCount: 64,
-        maxBytes: 900_000,
-        journalAfterMs: 1,
-      },
-      address: identity.address,
-      signer: held.current,
-      clock,
-      crypto: nodeCrypto,
-      randomBytes: (length) => crypto.getRandomValues(new Uint8Array(length)),
-      onStatement: () => undefined,
-      onFailure: (error) => {
-        throw error;
-      },
-    });
-    const rotation = new KeyRotation({
-      dataDir,
-      record,
-      key,
-      identity,
-      held,
-      outbox,
-      open,
-      prove: async () => undefined,
-      clock,
-      logger: silentLogger,
-    });
-    return new Box(dataDir, { held, identity, outbox, rotation }, () => {
-      outbox.close();
-      database.close();
-    });
-  }
-
-  look(): Promise<void> {
-    return this.rotation.look({ signal });
-  }
-
-  /** Has the stream say that it lives. @returns the statement, as it waits to be sent. */
-  async state() {
-    this.run ??= await this.#open();
-    await this.outbox.heartbeat(this.run, { clock: "ntp" });
-    const sent = this.outbox.nextToSend({ room: 64 });
-    return present(sent.at(-1), "statement");
-  }
-
-  async #open(): Promise<OutboxRun> {
-    const { run, started } = await this.outbox.openRun({
-      stream: this.identity.address.device,
-      protocol: "dsmr-p1",
-      emulated: true,
-      incarnation: crypto.getRandomValues(new Uint8Array(16)),
-      bootId: new Uint8Array(16),
-      agentVersion: "0.1.0",
-    });
-    await started;
-    return run;
-  }
-
-  close(): void {
-    this.#close();
-  }
-}
 
 describe("a rotation", () => {
   let device: EnrolledDevice;
@@ -146,14 +38,14 @@ describe("a rotation", () => {
   let kidA: string;
   let kidB: string;
   let uriB: string;
-  const boxes: Box[] = [];
+  const boxes: RotationBox[] = [];
   const copies: string[] = [];
   const start = async (directory = dataDir) => {
-    const box = await Box.start(directory, `file:${join(dataDir, "signing.key")}`);
+    const box = await RotationBox.start(directory, `file:${join(dataDir, "signing.key")}`);
     boxes.push(box);
     return box;
   };
-  const stop = (box: Box) => {
+  const stop = (box: RotationBox) => {
     boxes.splice(boxes.indexOf(box), 1);
     box.close();
   };
@@ -173,7 +65,7 @@ describe("a rotation", () => {
   });
 
   const kidsOf = (bytes: Uint8Array) => toHex(unwrap(parseStatement(bytes)).header.kid);
-  const inUse = (box: Box) => toHex(kidOf(box.held.publicKey()));
+  const inUse = (box: RotationBox) => toHex(kidOf(box.held.publicKey()));
 
   /** What the gateway would say to a request for this key file. */
   async function certified(file = "b.key"): Promise<RenewalOutcome> {
@@ -189,14 +81,14 @@ describe("a rotation", () => {
     return { type: "certified", certificates: { signing: [signing], tls } };
   }
 
-  function answer(box: Box, outcome: RenewalOutcome): Promise<boolean> {
+  function answer(box: RotationBox, outcome: RenewalOutcome): Promise<boolean> {
     const payload = present(box.rotation.due(monotonicMillis(1e12)), "request");
     const request = unwrap(parseRotationMessage(payload));
     const identity = present(rotationIdentity(nodeCrypto, request), "identity");
     return box.rotation.take({ request: identity, outcome });
   }
 
-  async function asking(): Promise<Box> {
+  async function asking(): Promise<RotationBox> {
     const box = await start();
     writeNextKey(dataDir, { to: uriB });
     await box.look();
@@ -204,7 +96,7 @@ describe("a rotation", () => {
     return box;
   }
 
-  async function proving(): Promise<Box> {
+  async function proving(): Promise<RotationBox> {
     const box = await asking();
     expect(await answer(box, await certified())).toBe(true);
     return box;
@@ -263,6 +155,24 @@ describe("a rotation", () => {
     expect(header.type).toBe("heartbeat");
     // What the old key signed is sent as it was signed.
     expect(box.outbox.find(before.incarnation, before.range.first)?.bytes).toEqual(before.bytes);
+  });
+
+  test("an answer that was left as a file is taken, by a stopped agent at its start", async () => {
+    const box = await asking();
+    const payload = present(box.rotation.due(monotonicMillis(0)), "request");
+    const request = present(
+      rotationIdentity(nodeCrypto, unwrap(parseRotationMessage(payload))),
+      "identity",
+    );
+    stop(box);
+    const message = encodeRenewedMessage({ request, outcome: await certified() });
+    const { device: name } = device.address;
+    leaveAnswer(dataDir, encodeRotationFile("answer", { device: name, message }));
+    const again = await start();
+    await again.look();
+    expect(again.rotation.status()).toMatchObject({ phase: "proving" });
+    expect(inUse(again)).toBe(kidB);
+    expect(existsSync(join(dataDir, "next-answer.json"))).toBe(false);
   });
 
   test("the old key may go only once a statement by the new one is final", async () => {
@@ -399,6 +309,36 @@ describe("a rotation", () => {
         trouble: "ROTATION_SAME_KEY",
       });
       expect(box.rotation.due(monotonicMillis(0))).toBeUndefined();
+    });
+
+    test("until it is asked for again: what was refused is another request then", async () => {
+      const box = await asking();
+      const first = box.rotation.due(monotonicMillis(0));
+      box.rotation.connected();
+      await answer(box, { type: "refused", code: "ROTATION_DROPPED" });
+      writeNextKey(dataDir, { to: uriB });
+      await box.look();
+      const second = present(box.rotation.due(monotonicMillis(0)), "request");
+      expect(second).not.toEqual(first);
+      box.rotation.connected();
+      expect(await answer(box, await certified())).toBe(true);
+    });
+
+    test("by a file that answers something else, or is none", async () => {
+      const box = await asking();
+      const { device: name } = device.address;
+      const request = nodeCrypto.sha256(new Uint8Array(1));
+      const other = encodeRenewedMessage({ request, outcome: await certified() });
+      for (const [text, trouble] of [
+        [encodeRotationFile("answer", { device: name, message: other }), undefined],
+        [encodeRotationFile("request", { device: name, message: other }), "ROTATION_ANSWER_BAD"],
+        ["{", "ROTATION_ANSWER_BAD"],
+      ] as const) {
+        leaveAnswer(dataDir, text);
+        await box.look();
+        expect(box.rotation.status()).toMatchObject({ phase: "asking", trouble });
+        expect(existsSync(join(dataDir, "next-answer.json"))).toBe(false);
+      }
     });
 
     test("once it is cancelled", async () => {

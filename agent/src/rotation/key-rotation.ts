@@ -32,6 +32,7 @@ import type { SqliteOutbox } from "../outbox/sqlite-outbox.ts";
 import type { HeldSigner } from "../signer/held-signer.ts";
 import type { Signer } from "../signer/signer.ts";
 import { AskPace } from "./ask-pace.ts";
+import { takeLeftAnswer } from "./carried-answer.ts";
 import { FirstReceipt } from "./first-receipt.ts";
 import { kidOf, makeRotationRequest } from "./make-request.ts";
 import type { RotationRecord, RotationStep } from "./rotation-file.ts";
@@ -184,16 +185,20 @@ export class KeyRotation {
   /** One look. */
   async look({ signal }: { readonly signal: AbortSignal }): Promise<void> {
     this.#findReceipt();
-    if (this.#busy) return;
-    this.#busy = true;
+    const { dataDir, identity } = this.#options;
+    const { device } = identity.address;
     try {
-      await this.#takeWish({ signal });
+      await takeLeftAnswer({ dataDir, device }, (message) => this.take(message));
+      // An answer may have come over the line meanwhile.
+      if (this.#busy) return;
+      this.#busy = true;
+      await this.#takeWish({ signal }).finally(() => {
+        this.#busy = false;
+      });
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof OperationalError)) throw error;
       this.#failed(error.code);
-    } finally {
-      this.#busy = false;
     }
   }
 

@@ -10,7 +10,7 @@ import { fsyncDirectory } from "@tamga/ledger-core/daemon/state-dir";
 import { chainLengthMax } from "@tamga/ledger-core/wire/limits";
 import { z } from "zod";
 import { deviceFile, unreadable, writeDeviceFile } from "../identity/device-files.ts";
-import { earlierKeysMax, rotationFileBytesMax } from "../limits-daemon.ts";
+import { earlierKeysMax, rotationRecordBytesMax } from "../limits-daemon.ts";
 
 /**
  * `asking`: `to` has no certificate yet, and `key` signs. `proving`: `to` is `key`, it signs, and no statement of it
@@ -165,7 +165,7 @@ export function keyInUse(
 function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
   if (!existsSync(file)) return undefined;
   try {
-    if (statSync(file).size > rotationFileBytesMax) throw bad(file);
+    if (statSync(file).size > rotationRecordBytesMax) throw bad(file);
     const parsed = schema.safeParse(JSON.parse(readFileSync(file, "utf8")));
     if (parsed.success) return parsed.data;
   } catch (cause) {

@@ -1,8 +1,11 @@
 /** Who gets a certificate for another signing key, who waits for an operator, and who is refused by which code. */
 
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as x509 from "@peculiar/x509";
 import { present } from "@tamga/ledger-core/base/assert";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -22,7 +25,7 @@ import { DeviceRegistry } from "./device-registry.ts";
 import type { SiteFacts } from "./enrolment.ts";
 import { approveEnrolment, renewCertificates, repeatAnswer } from "./enrolment.ts";
 import type { RotationPolicy } from "./key-rotation.ts";
-import { approveRotation, rotateKey } from "./key-rotation.ts";
+import { approveAsked, approveRotation, rotateKey } from "./key-rotation.ts";
 import { SiteCa } from "./site-ca.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "rotation-"));
@@ -218,6 +221,41 @@ it("refuses a revoked device, and an unknown one", async () => {
   expect(await rotate(request(unknown, second), "automatic", of)).toEqual(
     refusedBy("RENEWAL_DEVICE_UNKNOWN"),
   );
+});
+
+it.each([
+  ["RSA of 1024 bits", { modulusLength: 1_024 }],
+  ["RSA of 4224 bits", { modulusLength: 4_224 }],
+])("refuses a weak or endless key: %s", async (_, kind) => {
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256", ...kind };
+  const publicExponent = Uint8Array.of(1, 0, 1);
+  const keys = await webcrypto.subtle.generateKey({ ...algorithm, publicExponent }, true, ["sign"]);
+  const csr = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: `CN=${device}`,
+    keys: keys as webcrypto.CryptoKeyPair,
+    signingAlgorithm: algorithm,
+  });
+  const weak = { ...second.request, signing: new Uint8Array(csr.rawData) };
+  expect(await rotate(request(first, { ...second, request: weak }))).toMatchObject({
+    fault: { code: expect.stringMatching(/^(CSR|ROTATION)_/) },
+  });
+  expect(registry.keysOf(device)).toHaveLength(1);
+});
+
+it("looks at no dates: a device comes back after years, with a certificate that has expired", async () => {
+  const later = unixMillis(now + 10 * 365 * 86_400_000);
+  const message = request(first, second, { now: later });
+  expect(await rotateKey(parts(), facts, { device, message, now: later })).toMatchObject(certified);
+});
+
+it("an operator who holds a request in his hand approves it, once replaced no more", async () => {
+  const message = request(first, second, { keyKind: "pkcs11" });
+  const asked = { device, message, now };
+  const approved = await approveAsked(parts(), facts, asked);
+  expect(approved).toMatchObject(certified);
+  expect(await approveAsked(parts(), facts, asked)).toEqual(approved);
+  expect(await rotate(request(second, third), "automatic")).toMatchObject(certified);
+  expect(await approveAsked(parts(), facts, asked)).toEqual(refusedBy("ROTATION_REPLAYED"));
 });
 
 it("refuses one key more than a device may have", async () => {

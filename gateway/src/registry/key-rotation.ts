@@ -63,9 +63,7 @@ export async function rotateKey(
   const { identity, claims } = rotation;
   const newest = keys.at(-1);
   const isNewest = (kid: Uint8Array) => newest !== undefined && equal(newest.kid, kid);
-  // Certified before, and replaced since: whoever brings it back has an old request, or an old key.
-  if (!isNewest(claims.to) && keys.some(({ kid }) => equal(kid, claims.to)))
-    return err({ code: "ROTATION_REPLAYED" });
+  if (isReplaced(keys, rotation)) return err({ code: "ROTATION_REPLAYED" });
   const said = parts.registry.rotations.find(identity);
   if (said !== undefined && said.type !== "waiting") return ok(said);
   // The next key signs already for whoever lost the answer; from a key that was replaced only an operator goes on.
@@ -87,10 +85,27 @@ export async function approveRotation(
   if (waiting === undefined) return err({ code: "DEVICE_UNKNOWN" });
   const message = parseRotationMessage(waiting.message);
   if (!message.ok) return message;
-  const asked = { device, message: message.value, now };
+  return approveAsked(parts, site, { device, message: message.value, now });
+}
+
+/** An operator lets a request that he holds in his hand; asked again he gets the same. Faults: {@link RotationRefusal}. */
+export async function approveAsked(
+  parts: EnrolmentParts,
+  site: SiteFacts,
+  asked: Asked & { readonly now: UnixMillis },
+): Promise<Result<RenewalOutcome, RotationRefusal>> {
   const judged = await judge(parts, site, asked);
   if (!judged.ok) return judged;
-  return certify(parts, site, { ...asked, rotation: judged.value.rotation });
+  const { rotation, keys } = judged.value;
+  if (isReplaced(keys, rotation)) return err({ code: "ROTATION_REPLAYED" });
+  const said = parts.registry.rotations.find(rotation.identity);
+  return said?.type === "certified" ? ok(said) : certify(parts, site, { ...asked, rotation });
+}
+
+/** Certified before, and replaced since: whoever brings it back has an old request, or an old key. */
+function isReplaced(keys: readonly DeviceKey[], { claims }: VerifiedRotation): boolean {
+  const at = keys.findIndex(({ kid }) => equal(kid, claims.to));
+  return at !== -1 && at < keys.length - 1;
 }
 
 async function judge(

@@ -3,15 +3,14 @@
  * (WIRE.md §12). JSON, since a technician looks into them; neither holds a secret.
  */
 
-import { fromBase64, toBase64 } from "../base/bytes.ts";
+import { toBase64 } from "../base/bytes.ts";
 import type { Result } from "../base/result.ts";
-import { err, ok } from "../base/result.ts";
 import type { Identifier } from "./identifier.ts";
-import { parseIdentifier } from "./identifier.ts";
+import type { EnrolmentFault, JsonFields } from "./json-file.ts";
+import { parseFile, stringifyFile } from "./json-file.ts";
 import {
   certificateBytesMax,
   certificationRequestBytesMax,
-  chainLengthMax,
   enrolmentBytesMax,
   tpmStructureBytesMax,
 } from "./limits.ts";
@@ -74,12 +73,6 @@ export type EnrolmentAnswer = {
   readonly trust: string;
 };
 
-export type EnrolmentFault = {
-  readonly code: "ENROLMENT_MALFORMED" | "ENROLMENT_VERSION_UNKNOWN" | "ENROLMENT_TOO_LONG";
-  /** The field that is wrong, or "". */
-  readonly field: string;
-};
-
 export function encodeEnrolmentRequest(request: EnrolmentRequest): string {
   const fields = {
     device: request.device,
@@ -88,13 +81,13 @@ export function encodeEnrolmentRequest(request: EnrolmentRequest): string {
     tls: toBase64(request.tls),
   };
   return request.tpm === undefined
-    ? stringify({ tamga: "enrolment-request/1", ...fields })
-    : stringify({ tamga: "enrolment-request/2", ...fields, ...claimFields(request.tpm) });
+    ? stringifyFile({ tamga: "enrolment-request/1", ...fields })
+    : stringifyFile({ tamga: "enrolment-request/2", ...fields, ...claimFields(request.tpm) });
 }
 
 /** A claim by itself, for a database. */
 export function encodeTpmClaim(claim: TpmClaim): string {
-  return stringify({ tamga: "tpm-claim/1", ...claimFields(claim) });
+  return stringifyFile({ tamga: "tpm-claim/1", ...claimFields(claim) });
 }
 
 function claimFields(claim: TpmClaim) {
@@ -110,7 +103,7 @@ function claimFields(claim: TpmClaim) {
 }
 
 export function encodeSealedAnswer(answer: SealedAnswer): string {
-  return stringify({
+  return stringifyFile({
     tamga: "enrolment-answer/2",
     device: answer.device,
     credential: toBase64(answer.credential),
@@ -121,7 +114,7 @@ export function encodeSealedAnswer(answer: SealedAnswer): string {
 }
 
 export function encodeEnrolmentAnswer(answer: EnrolmentAnswer): string {
-  return stringify({
+  return stringifyFile({
     tamga: "enrolment-answer/1",
     device: answer.device,
     channel: answer.channel,
@@ -136,7 +129,7 @@ export function encodeEnrolmentAnswer(answer: EnrolmentAnswer): string {
 
 /** Faults: ENROLMENT_*, with the field. Unknown fields are refused. */
 export function parseEnrolmentRequest(text: string): Result<EnrolmentRequest, EnrolmentFault> {
-  return parse(text, ["enrolment-request/1", "enrolment-request/2"], (fields, format) => ({
+  return parseFile(text, ["enrolment-request/1", "enrolment-request/2"], (fields, format) => ({
     device: fields.identifier("device"),
     keyKind:
       keyKinds.find((kind) => kind === fields.text("keyKind")) ?? fields.refuse("keyKind", "file"),
@@ -148,7 +141,7 @@ export function parseEnrolmentRequest(text: string): Result<EnrolmentRequest, En
 
 /** Faults: ENROLMENT_*, with the field. */
 export function parseTpmClaim(text: string): Result<TpmClaim, EnrolmentFault> {
-  return parse(text, ["tpm-claim/1"], readClaim);
+  return parseFile(text, ["tpm-claim/1"], readClaim);
 }
 
 function readClaim(fields: JsonFields): TpmClaim {
@@ -166,7 +159,7 @@ function readClaim(fields: JsonFields): TpmClaim {
 
 /** An answer for one TPM; a plain one is ENROLMENT_VERSION_UNKNOWN here. Faults: ENROLMENT_*, with the field. */
 export function parseSealedAnswer(text: string): Result<SealedAnswer, EnrolmentFault> {
-  return parse(text, ["enrolment-answer/2"], (fields) => ({
+  return parseFile(text, ["enrolment-answer/2"], (fields) => ({
     device: fields.identifier("device"),
     credential: fields.bytes("credential", tpmStructureBytesMax),
     secret: fields.bytes("secret", tpmStructureBytesMax),
@@ -177,7 +170,7 @@ export function parseSealedAnswer(text: string): Result<SealedAnswer, EnrolmentF
 
 /** Faults: ENROLMENT_*, with the field. Certificates and trust policy are not verified here. */
 export function parseEnrolmentAnswer(text: string): Result<EnrolmentAnswer, EnrolmentFault> {
-  return parse(text, ["enrolment-answer/1"], (fields) => ({
+  return parseFile(text, ["enrolment-answer/1"], (fields) => ({
     device: fields.identifier("device"),
     channel: fields.identifier("channel"),
     gateway: fields.identifier("gateway"),
@@ -187,93 +180,4 @@ export function parseEnrolmentAnswer(text: string): Result<EnrolmentAnswer, Enro
     ca: fields.bytes("ca", certificateBytesMax),
     trust: fields.text("trust"),
   }));
-}
-
-function stringify(fields: Readonly<Record<string, string | readonly string[]>>): string {
-  return `${JSON.stringify(fields, null, 2)}\n`;
-}
-
-function parse<T>(
-  text: string,
-  formats: readonly [string, ...string[]],
-  read: (fields: JsonFields, format: string) => T,
-): Result<T, EnrolmentFault> {
-  if (text.length > enrolmentBytesMax) return err({ code: "ENROLMENT_TOO_LONG", field: "" });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return err({ code: "ENROLMENT_MALFORMED", field: "" });
-  }
-  const fields = new JsonFields(value);
-  const found = fields.text("tamga");
-  const [first] = formats;
-  const family = first.slice(0, first.indexOf("/") + 1);
-  const isKnown = formats.includes(found);
-  if (found.startsWith(family) && !isKnown) {
-    return err({ code: "ENROLMENT_VERSION_UNKNOWN", field: "tamga" });
-  }
-  if (!isKnown) fields.refuse("tamga", "");
-  const result = read(fields, found);
-  const wrong = fields.firstWrong();
-  return wrong === undefined ? ok(result) : err({ code: "ENROLMENT_MALFORMED", field: wrong });
-}
-
-/** Reads a JSON object's fields by name and keeps the first that was wrong. */
-class JsonFields {
-  readonly #fields: Map<string, unknown>;
-  readonly #read = new Set<string>();
-  #wrong: string | undefined;
-
-  constructor(value: unknown) {
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    this.#fields = new Map(isObject ? Object.entries(value) : []);
-  }
-
-  firstWrong(): string | undefined {
-    for (const key of this.#fields.keys()) if (!this.#read.has(key)) this.#wrong ??= key;
-    return this.#wrong;
-  }
-
-  refuse<T>(key: string, fallback: T): T {
-    this.#wrong ??= key;
-    return fallback;
-  }
-
-  text(key: string): string {
-    this.#read.add(key);
-    const value = this.#fields.get(key);
-    return typeof value === "string" ? value : this.refuse(key, "");
-  }
-
-  identifier(key: string): Identifier {
-    const parsed = parseIdentifier(this.text(key));
-    if (parsed.ok) return parsed.value;
-    const fallback = parseIdentifier("_");
-    if (!fallback.ok) throw new Error("unreachable");
-    return this.refuse(key, fallback.value);
-  }
-
-  bytes(key: string, max: number): Uint8Array {
-    return this.#decode(key, this.text(key), max);
-  }
-
-  texts(key: string, max: number): readonly string[] {
-    this.#read.add(key);
-    const value = this.#fields.get(key);
-    if (!Array.isArray(value) || value.length > max) return this.refuse(key, []);
-    return value.map((item: unknown) => (typeof item === "string" ? item : this.refuse(key, "")));
-  }
-
-  chain(key: string): readonly Uint8Array[] {
-    return this.texts(key, chainLengthMax).map((text) =>
-      this.#decode(key, text, certificateBytesMax),
-    );
-  }
-
-  #decode(key: string, text: string, max: number): Uint8Array {
-    const bytes = fromBase64(text);
-    const fits = bytes !== undefined && bytes.length > 0 && bytes.length <= max;
-    return fits ? bytes : this.refuse(key, new Uint8Array());
-  }
 }

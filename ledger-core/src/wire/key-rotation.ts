@@ -194,6 +194,13 @@ export function rotationIdentity(
   return parsed.ok ? identityOf(sha256, parsed.value.part) : undefined;
 }
 
+/** The key that a request is for, as it says; undefined where it says nothing. */
+export function rotationTarget({ byOld }: Pick<RotationMessage, "byOld">): Digest | undefined {
+  const parsed = parseStatement(byOld);
+  const claims = parsed.ok ? parseKeyRotationClaims(parsed.value.claims) : parsed;
+  return claims.ok ? claims.value.to : undefined;
+}
+
 function readStatement(
   bytes: Uint8Array,
   address: { readonly channel: Identifier; readonly device: Identifier },

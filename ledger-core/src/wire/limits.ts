@@ -50,6 +50,8 @@ export const multiproofHashesMax = 24 * statementsPerProofMax;
 export const certificationRequestBytesMax = 4_096;
 /** Bytes of a statement by which a device names its next signing key: a signature of RSA-4096 fits. */
 export const rotationStatementBytesMax = 1_024;
+/** Bytes of the message in a file about another signing key: a request, or an answer with two full chains. */
+export const rotationFileBytesMax = 131_072;
 /** Letters of a code by which a gateway refuses a request. */
 export const refusalCodeLengthMax = 64;
 /** Bytes of one structure of a TPM in an enrolment file: RSA-4096 fits. */
