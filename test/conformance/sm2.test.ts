@@ -214,7 +214,7 @@ describe("numbers at their edges", () => {
     expect(verdict(key, message, pair(n - s, s))).toBe(false);
   });
 
-  it("there is no second form: neither n - s nor n - r", () => {
+  it("no second form is made of one: neither n - s nor n - r", () => {
     for (const other of [pair(r, n - s), pair(n - r, s), pair(n - r, n - s), pair(s, r)])
       expect(verdict(key, message, other)).toBe(false);
   });

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { approvalBytes } from "@tamga/ledger-core/consensus/approval";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
@@ -47,9 +48,10 @@ export class Member {
   readonly validatorKey = createKey("EdDSA");
   readonly validator: Validator;
 
-  constructor(text: string) {
+  /** @param algorithm of its CA's key. */
+  constructor(text: string, algorithm?: Algorithm) {
     this.name = name(text);
-    this.owner = new LedgerSite(undefined, this.name);
+    this.owner = new LedgerSite(undefined, this.name, algorithm);
     const publicKey = this.validatorKey.spki.subarray(-32);
     this.validator = { name: name(`${text}.validator`), organisation: this.name, publicKey };
   }
@@ -128,8 +130,9 @@ export class Consortium {
   static async of(
     texts: readonly string[],
     limits: Partial<LedgerLimits> = {},
+    algorithm?: Algorithm,
   ): Promise<Consortium> {
-    const members = texts.map((text) => new Member(text));
+    const members = texts.map((text) => new Member(text, algorithm));
     const [first] = members;
     const owner = present(first, "a member");
     const { transaction } = await createChannel(

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { utf8 } from "@tamga/ledger-core/base/bytes";
 import type { CborValue } from "@tamga/ledger-core/base/cbor";
+import type { Algorithm } from "@tamga/ledger-core/base/crypto-port";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { nodeCrypto } from "@tamga/ledger-core/daemon/node-crypto";
 import { createChannel } from "@tamga/ledger-core/ledger/create-channel";
@@ -64,14 +65,21 @@ export class LedgerSite {
   readonly ca: Uint8Array;
   readonly organisation: Identifier;
 
-  /** @param directory where the CA's key stays, for a second process or a second run. */
-  constructor(directory?: string, organisation: Identifier = site.organisation) {
+  /**
+   * @param directory where the CA's key stays, for a second process or a second run.
+   * @param algorithm of a CA's key that is made now.
+   */
+  constructor(
+    directory?: string,
+    organisation: Identifier = site.organisation,
+    algorithm: Algorithm = "ES256",
+  ) {
     this.organisation = organisation;
     const file = directory === undefined ? undefined : join(directory, "ca.pem");
     if (file !== undefined && existsSync(file)) {
       this.caKey = keyOf("ES256", createPrivateKey(readFileSync(file, "utf8")));
     } else {
-      this.caKey = createKey("ES256");
+      this.caKey = createKey(algorithm);
       const pem = this.caKey.privateKey.export({ type: "pkcs8", format: "pem" });
       if (file !== undefined) writeFileSync(file, pem);
     }

@@ -32,6 +32,13 @@ export function sm2PrivateKey(secret: Uint8Array): KeyObject {
   return createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
 }
 
+/** The 32 bytes of a private key, to sign wrongly with. */
+export function sm2SecretOf(key: KeyObject): Uint8Array {
+  const der = new Uint8Array(key.export({ type: "pkcs8", format: "der" }));
+  const at = Buffer.from(der).indexOf(bytesOf("0201010420")) + 5;
+  return der.slice(at, at + 32);
+}
+
 /** Uncompressed, 65 bytes. */
 export function sm2PublicPoint(secret: Uint8Array): Uint8Array {
   return Sm2Point.BASE.multiply(numberOf(secret)).toBytes(false);
