@@ -119,6 +119,13 @@ test.each([
     agent.start();
     await bundlesMore(agent, 1);
     expect(turns(await chains(site, agent))).toHaveLength(2);
+    // Both keys were stated to the ledger.
+    await expect
+      .poll(
+        async () => (await site.cli("devices", "list")).match(/\tin the ledger$/gm)?.length,
+        soon,
+      )
+      .toBe(2);
     const one = (await site.status()).devices.filter(({ device }) => device === "box-1");
     expect(one).toHaveLength(1);
   },

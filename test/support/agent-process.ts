@@ -162,7 +162,7 @@ emulated = true
   }
 
   /** Measures ten times a second until this is so. */
-  async measureUntil(isSo: () => boolean | Promise<boolean>, msMax = 120_000): Promise<void> {
+  async measureUntil(isSo: () => boolean | Promise<boolean>, msMax = 300_000): Promise<void> {
     for (const end = Date.now() + msMax; !(await isSo()); ) {
       if (Date.now() > end)
         throw new Error(`not so in time; log: ${this.log.slice(-40).join(" ")}`);

@@ -1,6 +1,14 @@
 /** One signing key after the other on a real outbox: which one signs, and what is on disk, at each step. */
 
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { present } from "@tamga/ledger-core/base/assert";
@@ -23,10 +31,11 @@ import { createCertificate, keyOf } from "../../../test/support/certificate-buil
 import { EnrolledDevice } from "../../../test/support/enrolled-device.ts";
 import { unwrap } from "../../../test/support/unwrap.ts";
 import { readDeviceRecord } from "../identity/device-identity.ts";
+import { earlierKeysMax } from "../limits-daemon.ts";
 import { loadKeyFile, openFileSigner } from "../signer/file-signer.ts";
 import { leaveAnswer } from "./carried-answer.ts";
 import { kidOf } from "./make-request.ts";
-import { keyInUse, readNextKey, readRotation, writeNextKey } from "./rotation-file.ts";
+import { earlierWith, keyInUse, readNextKey, readRotation, writeNextKey } from "./rotation-file.ts";
 import { RotationBox } from "./rotation-test-bed.ts";
 
 const size = 9n;
@@ -210,6 +219,31 @@ describe("a rotation", () => {
     const again = await start();
     await again.look();
     expect(again.rotation.status()).toMatchObject({ phase: "done" });
+  });
+
+  test("a disk that takes nothing ends nothing, and the step comes once it does", async () => {
+    const asks = await asking();
+    const blocked = join(dataDir, "rotation.json");
+    const text = readFileSync(blocked);
+    rmSync(blocked);
+    mkdirSync(blocked);
+    await expect(answer(asks, await certified())).rejects.toMatchObject({
+      code: "FILE_UNWRITABLE",
+    });
+    expect(inUse(asks)).toBe(kidA);
+    rmSync(blocked, { recursive: true });
+    writeFileSync(blocked, text);
+    asks.rotation.connected();
+    expect(await answer(asks, await certified())).toBe(true);
+    const young = await asks.state();
+    await asks.outbox.markFinal([young.id], checkpoint);
+    rmSync(blocked);
+    mkdirSync(blocked);
+    await asks.look();
+    expect(asks.rotation.status()).toMatchObject({ phase: "proving", trouble: "FILE_UNWRITABLE" });
+    rmSync(blocked, { recursive: true });
+    await asks.look();
+    expect(asks.rotation.status()).toMatchObject({ phase: "done" });
   });
 
   test("a new outbox counts anew", async () => {
@@ -425,6 +459,22 @@ describe("a rotation", () => {
     const first = `file:${join(dataDir, "signing.key")}`;
     const at = (key: string) => keyInUse({ data_dir: dataDir, key });
     expect([at(first), at(uriB), at("file:/c.key")]).toEqual([uriB, uriB, "file:/c.key"]);
+  });
+
+  test("as many replaced keys are remembered as there may be, the first one always", () => {
+    let earlier: readonly string[] = [];
+    for (let at = 0; at < earlierKeysMax + 2; at++)
+      earlier = earlierWith(earlier, { from: `file:/${at}`, to: `file:/${at + 1}` });
+    expect(earlier).toHaveLength(earlierKeysMax);
+    expect([earlier[0], earlier[1], earlier.at(-1)]).toEqual([
+      "file:/0",
+      "file:/3",
+      `file:/${earlierKeysMax + 1}`,
+    ]);
+    expect(earlierWith(["file:/0", "file:/1"], { from: "file:/2", to: "file:/1" })).toEqual([
+      "file:/0",
+      "file:/2",
+    ]);
   });
 
   test.each([

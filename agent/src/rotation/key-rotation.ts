@@ -22,7 +22,6 @@ import type { RenewedMessage } from "@tamga/ledger-core/wire/renewed-message";
 import { deviceFile, readChain } from "../identity/device-files.ts";
 import type { DeviceIdentity } from "../identity/device-identity.ts";
 import {
-  earlierKeysMax,
   rotationAskMsMax,
   rotationAskMsMin,
   rotationLookMs,
@@ -36,7 +35,7 @@ import { takeLeftAnswer } from "./carried-answer.ts";
 import { FirstReceipt } from "./first-receipt.ts";
 import { kidOf, makeRotationRequest } from "./make-request.ts";
 import type { RotationRecord, RotationStep } from "./rotation-file.ts";
-import { forgetNextKey, readNextKey, writeRotation } from "./rotation-file.ts";
+import { earlierWith, forgetNextKey, readNextKey, writeRotation } from "./rotation-file.ts";
 import type { RotationStatus } from "./rotation-status.ts";
 import { holdsRestKey, rotationStatus } from "./rotation-status.ts";
 import { settleFiles, takeWayBack } from "./settle-files.ts";
@@ -128,7 +127,7 @@ export class KeyRotation {
     step: Extract<RotationStep, { phase: "asking" }>,
     certificates: { readonly signing: readonly Uint8Array[]; readonly tls: readonly Uint8Array[] },
   ): Promise<boolean> {
-    const { dataDir, identity, held, outbox, logger } = this.#options;
+    const { dataDir, identity, logger } = this.#options;
     const next = await this.#opened(step.to);
     if (next === undefined) return false;
     const judged = identity.judgeNext(next.publicKey(), certificates);
@@ -137,22 +136,12 @@ export class KeyRotation {
       this.#tell(judged.fault.code);
       return false;
     }
-    const { key: from, earlier, restKey } = this.#record;
-    const rest = existsSync(deviceFile(dataDir, "outboxKey")) ? (restKey ?? from) : undefined;
-    this.#keep({
-      key: step.to,
-      earlier: [...earlier.filter((uri) => uri !== step.to), from].slice(-earlierKeysMax),
-      ...(rest === undefined ? {} : { restKey: rest }),
-      step: {
-        phase: "proving",
-        from,
-        fromKid: kidOf(held.publicKey()),
-        toKid: step.toKid,
-        ...certificates,
-        oldSigning: readChain(dataDir, "signing"),
-        after: outbox.lastOrdinal(),
-      },
-    });
+    try {
+      this.#keep(this.#provingRecord(step, certificates));
+    } catch (error) {
+      await next.close();
+      throw error;
+    }
     this.#changeOver(next, { ...judged.value, tlsChain: certificates.tls });
     settleFiles(dataDir, this.#record);
     logger.info(
@@ -160,6 +149,29 @@ export class KeyRotation {
       "the new key signs; the old one is kept until a statement by it is final",
     );
     return true;
+  }
+
+  #provingRecord(
+    { to, toKid }: Extract<RotationStep, { phase: "asking" }>,
+    certificates: { readonly signing: readonly Uint8Array[]; readonly tls: readonly Uint8Array[] },
+  ): RotationRecord {
+    const { dataDir, held, outbox } = this.#options;
+    const { key: from, earlier, restKey } = this.#record;
+    const rest = existsSync(deviceFile(dataDir, "outboxKey")) ? (restKey ?? from) : undefined;
+    return {
+      key: to,
+      earlier: earlierWith(earlier, { from, to }),
+      ...(rest === undefined ? {} : { restKey: rest }),
+      step: {
+        phase: "proving",
+        from,
+        fromKid: kidOf(held.publicKey()),
+        toKid,
+        ...certificates,
+        oldSigning: readChain(dataDir, "signing"),
+        after: outbox.lastOrdinal(),
+      },
+    };
   }
 
   /** What is on disk already takes effect, for the line and for every statement that is begun from now on. */
@@ -184,10 +196,10 @@ export class KeyRotation {
 
   /** One look. */
   async look({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    this.#findReceipt();
     const { dataDir, identity } = this.#options;
     const { device } = identity.address;
     try {
+      this.#findReceipt();
       await takeLeftAnswer({ dataDir, device }, (message) => this.take(message));
       // An answer may have come over the line meanwhile.
       if (this.#busy) return;
@@ -273,7 +285,9 @@ export class KeyRotation {
       );
       const request = encodeRotationMessage(message);
       this.#keep({ ...this.#record, step: { phase: "asking", to, toKid, request } });
-      forgetNextKey(dataDir);
+      // Another wish may have come while the keys signed.
+      const wish = readNextKey(dataDir);
+      if (wish !== undefined && "to" in wish && wish.to === to) forgetNextKey(dataDir);
       this.#wanted = undefined;
       this.#trouble = undefined;
       this.connected();
@@ -290,8 +304,9 @@ export class KeyRotation {
     const { outbox, logger } = this.#options;
     this.#first ??= new FirstReceipt(outbox, { kid: toKid, after });
     if (!this.#first.isThere()) return;
-    this.#first = undefined;
     this.#keep({ ...this.#record, step: { phase: "done", from, fromKid, toKid } });
+    this.#first = undefined;
+    this.#trouble = undefined;
     logger.info(
       { event: "rotation.done", kid: toHex(toKid) },
       "a statement by the new key has its final receipt: the old one is needed no more",

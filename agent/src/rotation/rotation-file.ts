@@ -162,6 +162,18 @@ export function keyInUse(
   return record?.earlier.includes(config.key) === true ? record.key : config.key;
 }
 
+/**
+ * The list of replaced keys once `from` gives way to `to`: at most {@link earlierKeysMax}. The first stays, since it is
+ * the one that agent.toml most likely names.
+ */
+export function earlierWith(
+  earlier: readonly string[],
+  { from, to }: { readonly from: string; readonly to: string },
+): readonly string[] {
+  const all = [...earlier.filter((uri) => uri !== to && uri !== from), from];
+  return all.length > earlierKeysMax ? all.toSpliced(1, all.length - earlierKeysMax) : all;
+}
+
 function readJson<T>(file: string, schema: z.ZodType<T>): T | undefined {
   if (!existsSync(file)) return undefined;
   try {

@@ -7,7 +7,7 @@ import { readDeviceRecord, writeDeviceRecord } from "../identity/device-identity
 import { encodeCertificatesPem } from "../identity/pem.ts";
 import { kidOf } from "./make-request.ts";
 import type { RotationRecord, RotationStep } from "./rotation-file.ts";
-import { forgetNextKey, readNextKey, writeRotation } from "./rotation-file.ts";
+import { earlierWith, forgetNextKey, readNextKey, writeRotation } from "./rotation-file.ts";
 
 /**
  * Takes an operator's wish for the key from before, while no statement by the new one has a receipt: also before a
@@ -36,7 +36,7 @@ function wayBack(
 ): RotationRecord {
   const { from: key, fromKid: toKid, toKid: fromKid, oldSigning: signing } = step;
   const { key: from, restKey } = record;
-  const earlier = [...record.earlier.filter((uri) => uri !== key), from];
+  const earlier = earlierWith(record.earlier, { from, to: key });
   const rest = restKey === undefined ? {} : { restKey };
   return { key, earlier, ...rest, step: { phase: "back", from, fromKid, toKid, signing } };
 }
