@@ -126,6 +126,7 @@ export async function checkAnswer(
       {
         address: answer,
         ca: { name: answer.gateway, certificate: ca.value },
+        trustedCas: policy.value.trustedCas,
         signingKey: signer.publicKey(),
         tlsKey,
       },

@@ -113,7 +113,11 @@ export function gatewaySchema(directory: string) {
       })
       .prefault({}),
     certificates: z
-      .strictObject({ device_days: z.int().min(1).max(3_650).default(365) })
+      .strictObject({
+        device_days: z.int().min(1).max(3_650).default(365),
+        /** PEM files with CAs of the organisation's own, which the channel's opening names beside the site's. */
+        organisation_cas: z.array(filePath(directory)).max(8).default([]),
+      })
       .prefault({}),
     /** Channels beside `channel`, each with members, keys, ledger, lane and devices of its own. */
     channels: z

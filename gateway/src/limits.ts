@@ -89,3 +89,5 @@ export const evidencePerPageMax = 256;
 export const attestationEventsMax = 256;
 /** Device keys that are brought to the ledger in one turn, between two heads. */
 export const keysPerTurnMax = 64;
+/** Bytes of a PEM file with certificates of an organisation's CA. */
+export const pemFileBytesMax = 131_072;

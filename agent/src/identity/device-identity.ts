@@ -93,7 +93,7 @@ export class DeviceIdentity {
     const signingKey = signer.publicKey();
     const judged = judgeDeviceCertificates(
       nodeCrypto,
-      { address: record, ca, signingKey, tlsKey: tlsPublicKey },
+      { address: record, ca, trustedCas: policy.trustedCas, signingKey, tlsKey: tlsPublicKey },
       { signing: readChain(dataDir, "signing"), tls: tlsChain },
     );
     if (!judged.ok) {
@@ -155,7 +155,8 @@ export class DeviceIdentity {
     message: CertificateMessage,
   ): Result<DeviceCertificates, DeviceCertificateFault> {
     const tlsKey = present(publicKeyOf(this.#tlsKey), "public half of the TLS key");
-    const expected = { address: this.record, ca: this.ca, signingKey, tlsKey };
+    const { trustedCas } = this.policy;
+    const expected = { address: this.record, ca: this.ca, trustedCas, signingKey, tlsKey };
     return judgeDeviceCertificates(nodeCrypto, expected, message);
   }
 

@@ -37,20 +37,24 @@ export function judgeDeviceCertificates(
   crypto: CryptoPort,
   expected: {
     readonly address: DeviceAddress;
+    /** Of the site: it certifies TLS keys, and signing keys where the organisation has no CA of its own. */
     readonly ca: TrustedCa;
+    /** Those of the trust policy, which may certify signing keys. */
+    readonly trustedCas: readonly TrustedCa[];
     readonly signingKey: PublicKey;
     readonly tlsKey: PublicKey;
   },
   chains: CertificateMessage,
 ): Result<DeviceCertificates, DeviceCertificateFault> {
-  const { address, ca } = expected;
+  const { address, ca, trustedCas } = expected;
   const subject = { channel: address.channel, name: address.device };
   const judge = (
     which: "signing" | "tls",
     role: CertificateRole,
     key: PublicKey,
   ): Result<X509Certificate, DeviceCertificateFault> => {
-    const verified = verifyChain(crypto, chains[which], [ca], {});
+    const cas = which === "signing" ? [ca, ...trustedCas] : [ca];
+    const verified = verifyChain(crypto, chains[which], cas, {});
     if (!verified.ok) return err({ code: "CERTIFICATE_CHAIN_BAD", which, cause: verified.fault });
     const { leaf } = verified.value;
     if (!isCertificateOf(leaf, role, subject))

@@ -20,7 +20,7 @@ import type { Database } from "better-sqlite3";
 import { enrolmentsPendingMax, keysPerDeviceMax, tlsCertificatesPerDeviceMax } from "../limits.ts";
 import { Invitations } from "./invitations.ts";
 import type { DeviceKey, KeyRow } from "./key-row.ts";
-import { keyKindOf, storedClaim, storedKey, toKey } from "./key-row.ts";
+import { keyKindOf, storedClaim, storedIntermediates, storedKey, toKey } from "./key-row.ts";
 import { KeyStatements } from "./key-statements.ts";
 import { registrySchema } from "./registry-schema.ts";
 import type { RotationRequest } from "./rotations.ts";
@@ -163,8 +163,9 @@ export class DeviceRegistry {
         const { publicKey } = key;
         this.#db
           .prepare(
-            `INSERT INTO device_key VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL)
-             ON CONFLICT (kid) DO UPDATE SET certificate = excluded.certificate, not_after = excluded.not_after`,
+            `INSERT INTO device_key VALUES (?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?)
+             ON CONFLICT (kid) DO UPDATE SET certificate = excluded.certificate,
+               not_after = excluded.not_after, intermediates = excluded.intermediates`,
           )
           .run(
             key.kid,
@@ -174,6 +175,7 @@ export class DeviceRegistry {
             key.keyKind,
             key.chain[0],
             key.notAfter,
+            storedIntermediates(key.chain),
           );
         this.#db
           .prepare("INSERT OR REPLACE INTO tls_certificate VALUES (?, ?, ?, ?)")

@@ -2,6 +2,7 @@
 
 import type { X509Certificate } from "node:crypto";
 import { createHash } from "node:crypto";
+import { present } from "@tamga/ledger-core/base/assert";
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { equal } from "@tamga/ledger-core/base/bytes";
@@ -26,6 +27,8 @@ import type { DeviceRegistry, RegistryFault } from "./device-registry.ts";
 import type { InvitationFault } from "./invitations.ts";
 import type { CertifiedTpmKey, TpmKeyFault } from "./judge-tpm-key.ts";
 import { judgeTpmKey } from "./judge-tpm-key.ts";
+import type { OrganisationCertificateFault } from "./organisation-certificate.ts";
+import { isOfSiteCa, judgeOrganisationCertificate } from "./organisation-certificate.ts";
 import type { SiteCa } from "./site-ca.ts";
 
 /** What the site writes into every answer. */
@@ -51,9 +54,16 @@ export type EnrolmentFault =
   | CsrFault
   | CertificateFault
   | TpmKeyFault
+  | OrganisationCertificateFault
   /** A device that says its key is in a TPM has to show it. */
   | { readonly code: "TPM_CLAIM_MISSING" }
   | { readonly code: "RENEWAL_KEY_UNKNOWN" | "RENEWAL_DEVICE_UNKNOWN" };
+
+/** What the organisation's own CA has issued for the signing key: DER, leaf first. */
+export type OrganisationCertificate = {
+  readonly organisation: Identifier;
+  readonly chain: readonly Uint8Array[];
+};
 
 const dayMs = 86_400_000;
 
@@ -144,6 +154,7 @@ export async function judgeKeys(
  * Issues both certificates, stores them and forgets the request. Faults: EnrolmentFault.
  *
  * @param asked.isFirst refuses a further key of a device that has one: DEVICE_EXISTS.
+ * @param asked.certificate of the signing key, where the organisation's own CA has issued it.
  */
 export async function approveEnrolment(
   { ca, registry, tpmRoots = [] }: EnrolmentParts,
@@ -152,15 +163,20 @@ export async function approveEnrolment(
     request,
     now,
     isFirst = false,
+    certificate,
   }: {
     readonly request: EnrolmentRequest;
     readonly now: UnixMillis;
     readonly isFirst?: boolean;
+    readonly certificate?: OrganisationCertificate;
   },
 ): Promise<Result<EnrolmentAnswer, EnrolmentFault>> {
   const judged = await judgeRequest(request, tpmRoots);
   if (!judged.ok) return judged;
-  const issued = await issueCertificates(ca, site, { ...request, now });
+  const given =
+    certificate && judgeGiven(certificate, site, { ...request, kid: judged.value.kid, now });
+  if (given?.ok === false) return given;
+  const issued = await issueCertificates(ca, site, { ...request, now }, given?.value);
   if (!issued.ok) return issued;
   const { tpm } = request;
   const key = { ...issued.value.key, ...(tpm === undefined ? {} : { tpm }) };
@@ -199,9 +215,13 @@ export async function renewCertificates(
   if (keys.length === 0) return err({ code: "RENEWAL_DEVICE_UNKNOWN" });
   const judged = await judgeKeys({ device, ...message });
   if (!judged.ok) return judged;
-  const keyKind = keys.find(({ kid }) => equal(kid, judged.value.kid))?.keyKind;
-  if (keyKind === undefined) return err({ code: "RENEWAL_KEY_UNKNOWN" });
-  const issued = await issueCertificates(ca, site, { device, keyKind, ...message, now });
+  const known = keys.find(({ kid }) => equal(kid, judged.value.kid));
+  if (known === undefined) return err({ code: "RENEWAL_KEY_UNKNOWN" });
+  const { keyKind, chain, notAfter } = known;
+  // Another CA's certificate is renewed by that CA alone: the device keeps what it has, also past its time.
+  const kept = isOfSiteCa(chain, ca.certificate(), site.gateway) ? undefined : { chain, notAfter };
+  const asked = { device, keyKind, ...message, now };
+  const issued = await issueCertificates(ca, site, asked, kept);
   if (!issued.ok) return issued;
   const { key, tls } = issued.value;
   const admitted = registry.admit(key, tls);
@@ -213,6 +233,7 @@ export async function issueCertificates(
   ca: SiteCa,
   site: SiteFacts,
   request: EnrolmentRequest & { readonly now: UnixMillis },
+  given?: GivenChain,
 ) {
   const judged = await judgeKeys(request);
   if (!judged.ok) return judged;
@@ -222,17 +243,15 @@ export async function issueCertificates(
     from: unixMillis(now - backdatedMs),
     to: unixMillis(now + site.certificateDays * dayMs),
   };
-  const signing = await ca.issueSigning({
-    csr: request.signing,
-    channel,
-    device,
-    keyKind,
-    validity,
-  });
+  const { signing: csr } = request;
+  const signing =
+    given === undefined
+      ? await ca.issueSigning({ csr, channel, device, keyKind, validity })
+      : ok(given.chain);
   if (!signing.ok) return signing;
   const tls = await ca.issueTls({ csr: request.tls, channel, device, validity });
   if (!tls.ok) return tls;
-  const parsed = parseCertificate(signing.value[0]);
+  const parsed = parseCertificate(present(signing.value[0], "leaf of a chain"));
   if (!parsed.ok) return parsed;
   const { publicKey } = parsed.value;
   return ok({
@@ -242,7 +261,7 @@ export async function issueCertificates(
       publicKey,
       keyKind,
       chain: signing.value,
-      notAfter: validity.to,
+      notAfter: given?.notAfter ?? validity.to,
     },
     tls: {
       fingerprint: fingerprintOf(tls.value[0]),
@@ -251,6 +270,23 @@ export async function issueCertificates(
     },
     message: { signing: signing.value, tls: tls.value },
   });
+}
+
+type GivenChain = { readonly chain: readonly Uint8Array[]; readonly notAfter: UnixMillis };
+
+function judgeGiven(
+  { chain, organisation }: OrganisationCertificate,
+  { channel, trust }: SiteFacts,
+  {
+    device,
+    keyKind,
+    kid,
+    now,
+  }: EnrolmentRequest & { readonly kid: Digest; readonly now: UnixMillis },
+): Result<GivenChain, OrganisationCertificateFault> {
+  const request = { device, channel, organisation, kid, keyKind, trust, now };
+  const judged = judgeOrganisationCertificate(chain, request);
+  return judged.ok ? ok({ chain, notAfter: judged.value.notAfter }) : judged;
 }
 
 function answerOf(

@@ -5,7 +5,7 @@ import type { Digest } from "@tamga/ledger-core/base/bytes";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import type { Database } from "better-sqlite3";
 import type { DeviceKey, KeyRow } from "./key-row.ts";
-import { toKey } from "./key-row.ts";
+import { storedChain, storedIntermediates, toKey } from "./key-row.ts";
 
 /** A statement that waits for the ledger. */
 export type KeyStatement = {
@@ -23,6 +23,7 @@ type Row = {
   readonly device: Identifier;
   readonly statement: Uint8Array;
   readonly certificate: Uint8Array;
+  readonly intermediates: Uint8Array | null;
 };
 
 /** Of which devices, and how many at most. */
@@ -52,9 +53,10 @@ export class KeyStatements {
   add(key: Pick<DeviceKey, "device" | "kid" | "chain">, statement: Uint8Array): void {
     this.#db
       .prepare(
-        "INSERT INTO key_statement (kid, device, certificate, statement) VALUES (?, ?, ?, ?)",
+        `INSERT INTO key_statement (kid, device, certificate, statement, intermediates)
+         VALUES (?, ?, ?, ?, ?)`,
       )
-      .run(key.kid, key.device, key.chain[0], statement);
+      .run(key.kid, key.device, key.chain[0], statement, storedIntermediates(key.chain));
   }
 
   /** In the order of their signing. @param channel identity of its opening; one opened anew has another. */
@@ -68,17 +70,19 @@ export class KeyStatements {
       !part.except.has(id) && !seen.has(device) && seen.add(device).size > 0;
     const rows = this.#db
       .prepare<[Uint8Array], Row>(
-        `SELECT id, kid, device, statement, certificate FROM key_statement
+        `SELECT id, kid, device, statement, certificate, intermediates FROM key_statement
          WHERE ordered_in IS NULL OR ordered_in <> ? ORDER BY id`,
       )
       .iterate(channel);
-    return take(rows, part, isNext).map(({ id, kid, device, statement, certificate }) => ({
-      id,
-      device,
-      kid: mint<Digest>(new Uint8Array(kid)),
-      statement: new Uint8Array(statement),
-      chain: [new Uint8Array(certificate)],
-    }));
+    return take(rows, part, isNext).map(
+      ({ id, kid, device, statement, certificate, intermediates }) => ({
+        id,
+        device,
+        kid: mint<Digest>(new Uint8Array(kid)),
+        statement: new Uint8Array(statement),
+        chain: storedChain({ certificate, intermediates }),
+      }),
+    );
   }
 
   markOrdered(id: number, channel: Digest): void {

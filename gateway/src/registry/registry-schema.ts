@@ -27,8 +27,9 @@ export const registrySchema = [
      request BLOB PRIMARY KEY, device TEXT NOT NULL, from_kid BLOB NOT NULL, to_kid BLOB NOT NULL,
      message BLOB NOT NULL, at INTEGER NOT NULL, certified INTEGER NOT NULL, answer BLOB) STRICT;
    CREATE INDEX rotation_device ON rotation (device);`,
-  `CREATE TABLE key_statement (
+  `ALTER TABLE device_key ADD COLUMN intermediates BLOB;
+   CREATE TABLE key_statement (
      id INTEGER PRIMARY KEY AUTOINCREMENT, kid BLOB NOT NULL, device TEXT NOT NULL,
-     certificate BLOB NOT NULL, statement BLOB NOT NULL, ordered_in BLOB) STRICT;
+     certificate BLOB NOT NULL, statement BLOB NOT NULL, ordered_in BLOB, intermediates BLOB) STRICT;
    CREATE INDEX key_statement_kid ON key_statement (kid);`,
 ];

@@ -20,6 +20,7 @@ import { parseIdentifier } from "@tamga/ledger-core/wire/identifier";
 import { isFirst } from "../channels.ts";
 import type { GatewayConfig } from "../config.ts";
 import { readChannelFile } from "../consortium/channel-file.ts";
+import { readPemCertificates } from "../registry/pem-certificates.ts";
 import type { SiteCa } from "../registry/site-ca.ts";
 import type { Site } from "./site.ts";
 import { pathsOf } from "./site.ts";
@@ -85,7 +86,13 @@ async function openOwnLedger(
           channel,
           organisation,
           incarnation: new Uint8Array(randomBytes(16)),
-          organisations: [{ name: organisation, ca: site.ca.certificate() }],
+          organisations: [
+            { name: organisation, ca: site.ca.certificate() },
+            ...readPemCertificates(config.certificates.organisation_cas).map((ca) => ({
+              name: organisation,
+              ca,
+            })),
+          ],
           validators: [
             { name: validatorName(), organisation, publicKey: site.validatorKey.publicKey },
           ],
