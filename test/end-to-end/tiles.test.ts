@@ -53,7 +53,8 @@ test("the channel's log and the lane are rebuilt from tiles, with nothing but st
   expect(seal.head.size).toBe(BigInt(channel.size));
   const types = channel.entries.map((entry) => unwrap(parseStatement(entry)).header.type);
   expect(types.slice(0, 2)).toEqual(["channel-open", "lane-open"]);
-  expect(new Set(types.slice(2))).toEqual(new Set(["lane-head"]));
+  expect(new Set(types.slice(2))).toEqual(new Set(["device-key", "lane-head"]));
+  expect(types.filter((type) => type === "device-key")).toHaveLength(1);
 
   const lane = await fetchLog(prefixOf("lane"));
   expect(lane.size).toBeGreaterThan(made.length);
