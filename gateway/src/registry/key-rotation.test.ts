@@ -130,6 +130,17 @@ it("has a key of a token wait, whatever the next one is said to be", async () =>
     expect(await rotate(request(keys, next, { keyKind }), "proven", keys.device)).toEqual(waits);
 });
 
+it("has a device wait whose key another CA certified", async () => {
+  const dir = join(folder, "other-ca");
+  const other = await SiteCa.open({ dir, organisation: name("dairy-south"), now, create: true });
+  const keys = await createDeviceKeys(name("meter-8"));
+  const asked = { request: keys.request, now };
+  unwrap(await approveEnrolment({ ca: other, registry }, facts, asked));
+  const message = request(keys, await createDeviceKeys(keys.device));
+  expect(await rotate(message, "proven", keys.device)).toEqual(waits);
+  expect(await rotate(message, "automatic", keys.device)).toMatchObject(certified);
+});
+
 it("tells what became of a request that waited", async () => {
   const message = request(first, second, { keyKind: "pkcs11" });
   expect(await rotate(message)).toEqual(waits);

@@ -24,6 +24,7 @@ import type { EnrolmentFault, EnrolmentParts, SiteFacts } from "./enrolment.ts";
 import { issueCertificates, judgeKeys } from "./enrolment.ts";
 import { judgeTpmKey } from "./judge-tpm-key.ts";
 import type { DeviceKey } from "./key-row.ts";
+import { isOfSiteCa } from "./organisation-certificate.ts";
 
 /**
  * Which requests need no operator. `proven`: those that leave nothing weaker, a key file for a key file, and a key
@@ -109,8 +110,8 @@ function isReplaced(keys: readonly DeviceKey[], { claims }: VerifiedRotation): b
 }
 
 async function judge(
-  { registry, tpmRoots = [] }: EnrolmentParts,
-  { channel }: SiteFacts,
+  { ca, registry, tpmRoots = [] }: EnrolmentParts,
+  { channel, gateway }: SiteFacts,
   { device, message }: Asked,
 ): Promise<Result<Judged, RotationRefusal>> {
   const keys = registry.keysOf(device);
@@ -128,19 +129,21 @@ async function judge(
   const { keyKind, from } = rotation.value.claims;
   const holder = registry.key(to.value.kid)?.device;
   if (holder !== undefined && holder !== device) return err({ code: "DEVICE_KEY_TAKEN" });
+  const old = keys.find((key) => equal(key.kid, from));
+  // What another CA certified the site's own does not go on certifying by itself.
+  const isOurs = old !== undefined && isOfSiteCa(old.chain, ca.certificate(), gateway);
   const claim = registry.tpmOf(device);
   if (message.tpm === undefined) {
     if (keyKind === "tpm") return err({ code: "TPM_CLAIM_MISSING" });
     // From a file to a file nothing is lost; a key of a known TPM is one only with that TPM's word.
-    const fromKind = keys.find((key) => equal(key.kid, from))?.keyKind;
-    const isProven = claim === undefined && fromKind === "file" && keyKind === "file";
-    return ok({ rotation: rotation.value, keys, isProven });
+    const isFile = claim === undefined && old?.keyKind === "file" && keyKind === "file";
+    return ok({ rotation: rotation.value, keys, isProven: isOurs && isFile });
   }
   if (claim === undefined) return err({ code: "ROTATION_TPM_UNKNOWN" });
   const proof: TpmKeyProof = message.tpm;
   const qualifier = certifyQualifier(nodeCrypto, { device, signing, tls });
   const shown = judgeTpmKey({ ...claim, ...proof }, { key: to.value.key, qualifier }, tpmRoots);
-  return shown.ok ? ok({ rotation: rotation.value, keys, isProven: true }) : shown;
+  return shown.ok ? ok({ rotation: rotation.value, keys, isProven: isOurs }) : shown;
 }
 
 async function certify(
