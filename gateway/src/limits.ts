@@ -83,8 +83,6 @@ export const referenceListMax = 4_096;
 export const attestedDevicesMax = 16_384;
 /** Milliseconds between two looks for devices that are to be asked for evidence. */
 export const challengeLookMs = 5_000;
-/** Leaves of evidence that are judged in one turn at a start. */
-export const evidencePerPageMax = 256;
 /** Results that `attest history` shows of a device, the newest. */
 export const attestationEventsMax = 256;
 /** Device keys that are brought to the ledger in one turn, between two heads. */

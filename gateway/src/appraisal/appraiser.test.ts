@@ -8,6 +8,7 @@ import { present } from "@tamga/ledger-core/base/assert";
 import { mint } from "@tamga/ledger-core/base/brand";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
 import { toHex, utf8 } from "@tamga/ledger-core/base/bytes";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { unixMillis } from "@tamga/ledger-core/base/time";
 import { silentLogger } from "@tamga/ledger-core/daemon/logger";
 import { ManualClock } from "@tamga/ledger-core/daemon/manual-clock";
@@ -22,7 +23,7 @@ import { attestationStream } from "@tamga/ledger-core/wire/evidence-statement";
 import { parseGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { DownlinkKind } from "@tamga/ledger-core/wire/topic";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import {
   banksOf,
   bootTexts,
@@ -35,6 +36,7 @@ import {
   evidenceStatement,
 } from "../../../test/support/evidence-statement-samples.ts";
 import { MadeTpm } from "../../../test/support/made-quote.ts";
+import { soon } from "../../../test/support/soon.ts";
 import { unwrap } from "../../../test/support/unwrap.ts";
 import type { ReferenceValues } from "../attestation/reference-values.ts";
 import type { Admission } from "../lane/admission.ts";
@@ -68,6 +70,8 @@ let lane: SqliteLane;
 let clock: ManualClock;
 let nonces: ChallengeNonces;
 let sequence: bigint;
+let end: AbortController;
+let running: Promise<void>[];
 let sent: { readonly kind: DownlinkKind; readonly payload: Uint8Array }[];
 
 beforeEach(() => {
@@ -77,19 +81,27 @@ beforeEach(() => {
   nonces = new ChallengeNonces(randomBytes(32));
   sequence = 0n;
   sent = [];
+  end = new AbortController();
+  running = [];
 });
-afterEach(() => {
+afterEach(async () => {
+  end.abort();
+  await Promise.all(running);
   lane.close();
   rmSync(directory, { recursive: true });
 });
 
-/** Commits as the queue does: everything that is asked for in one commit comes in the next. */
+/** An appraiser that runs; each admission is a commit of its own. */
 class Site {
   readonly appraiser: Appraiser;
   isOnline = true;
-  #waiting: Admission[] = [];
+  /** Commits that fail from now on. */
+  failures = 0;
+  readonly #hasTpm: boolean;
+  readonly #stop = new AbortController();
 
   constructor(over: Partial<AppraiserOptions> = {}, hasTpm = true) {
+    this.#hasTpm = hasTpm;
     const claim = { attestationKey: madeTpm.attestationKey };
     this.appraiser = new Appraiser({
       lane,
@@ -99,7 +111,8 @@ class Site {
       signer,
       gatewayChain: chain,
       admit: async (one) => {
-        this.#waiting.push(one);
+        if (this.failures-- > 0) throw new OperationalError("DISK_FULL", "the disk is full");
+        this.commit(one);
       },
       send: (_device, kind, payload) => {
         if (this.isOnline) sent.push({ kind, payload });
@@ -112,20 +125,31 @@ class Site {
       logger: silentLogger,
       ...over,
     });
+    const signal = AbortSignal.any([end.signal, this.#stop.signal]);
+    running.push(this.appraiser.run({ signal }).catch(() => undefined));
   }
 
-  commit(...admissions: readonly Admission[]): void {
-    const batch = [...this.#waiting, ...admissions];
-    this.#waiting = [];
+  /** As a process ends: another one judges what comes. */
+  stop(): void {
+    this.#stop.abort();
+  }
+
+  commit(...batch: readonly Admission[]): void {
     const admitted = lane.admit(batch);
     this.appraiser.committed(
       batch.map((one, i) => ({ admission: one, admitted: present(admitted[i], "answer") })),
     );
-    if (this.#waiting.length > 0) this.commit();
   }
 
-  state(evidence: Uint8Array, log?: Uint8Array): void {
+  async state(evidence: Uint8Array, log?: Uint8Array): Promise<void> {
     this.commit(evidenceAdmission(evidence, log));
+    await this.settled();
+  }
+
+  /** Until all evidence in the lane has its result. */
+  async settled(): Promise<void> {
+    if (!this.#hasTpm) return;
+    await vi.waitFor(() => expect(lane.results.unanswered(device, undefined, 1)).toEqual([]), soon);
   }
 
   at(nowSeconds = issuedAt) {
@@ -174,13 +198,13 @@ const stated = () =>
   });
 const statesOf = () => stated().map(({ state }) => state);
 
-test("is none without a TPM, pending without evidence, then what the evidence shows, stated in the lane", () => {
+test("is none without a TPM, pending without evidence, then what the evidence shows, stated in the lane", async () => {
   expect(new Site({}, false).at()).toEqual(["none", null]);
   const site = new Site();
   expect(site.at()).toEqual(["pending", null]);
-  site.state(good(10n));
+  await site.state(good(10n));
   expect(site.at()).toEqual(["affirming", null]);
-  site.state(bad(11n));
+  await site.state(bad(11n));
   expect(site.at()).toEqual(["contraindicated", "PCR_NOT_ALLOWED"]);
   const [first, second] = stated();
   expect([first?.state, second?.state]).toEqual(["affirming", "contraindicated"]);
@@ -193,19 +217,15 @@ test("is none without a TPM, pending without evidence, then what the evidence sh
 
 test("another appraiser over the same lane knows the same, and judges again by other values", async () => {
   const site = new Site();
-  site.state(good(10n));
+  await site.state(good(10n));
   const later = new Site();
   expect(later.at()).toEqual(["affirming", null]);
   const digest = mint<Digest>(nodeCrypto.sha256(utf8("other values")));
   const versions = { ...references, digest, agentVersions: new Set(["9.9.9"]) };
   const other = new Site({ references: versions });
-  const end = new AbortController();
-  const running = other.appraiser.run({ signal: end.signal }).catch(() => undefined);
-  other.commit();
+  await vi.waitFor(() => expect(statesOf()).toHaveLength(2), soon);
   expect(other.at()).toEqual(["warning", "AGENT_VERSION_NOT_ALLOWED"]);
   expect(statesOf()).toEqual(["affirming", "warning"]);
-  end.abort();
-  await running;
 });
 
 test("evidence that a crash left without a result is judged at the next start, once", async () => {
@@ -215,18 +235,14 @@ test("evidence that a crash left without a result is judged at the next start, o
     ["affirming", "affirming"],
   ]) {
     const site = new Site();
-    const end = new AbortController();
-    const running = site.appraiser.run({ signal: end.signal }).catch(() => undefined);
-    site.commit();
+    await site.settled();
     expect(statesOf()).toEqual(expected);
-    end.abort();
-    await running;
   }
 });
 
-test("grows stale when it was good, by the time that its quote binds; bad stays bad", () => {
+test("grows stale when it was good, by the time that its quote binds; bad stays bad", async () => {
   const site = new Site();
-  site.state(good(10n));
+  await site.state(good(10n));
   expect(site.at(issuedAt + 60)).toEqual(["affirming", null]);
   expect(site.at(issuedAt + 61)).toEqual(["stale", "EVIDENCE_TOO_OLD"]);
   expect(site.at(issuedAt - 301)).toEqual(["refused", "EVIDENCE_FROM_FUTURE"]);
@@ -234,62 +250,63 @@ test("grows stale when it was good, by the time that its quote binds; bad stays 
     statedAt: new Date(issuedAt * 1_000).toISOString(),
     asked: false,
   });
-  site.state(bad(11n));
+  await site.state(bad(11n));
   expect(site.at(issuedAt + 61)).toEqual(["contraindicated", "PCR_NOT_ALLOWED"]);
 });
 
-test("is by the TPM's clock, not by the order of arrival; a quote of before changes nothing", () => {
+test("is by the TPM's clock, not by the order of arrival; a quote of before changes nothing", async () => {
   const site = new Site();
-  site.state(bad(20n));
-  site.state(good(10n));
+  await site.state(bad(20n));
+  await site.state(good(10n));
   expect(site.at()).toEqual(["contraindicated", "PCR_NOT_ALLOWED"]);
-  site.state(good(25n, 4));
+  await site.state(good(25n, 4));
   expect(site.at()).toEqual(["affirming", null]);
-  for (let at = 0; at < 20; at++) site.state(bad(BigInt(at)));
+  for (let at = 0; at < 20; at++) await site.state(bad(BigInt(at)));
   expect(site.at()).toEqual(["affirming", null]);
   expect(statesOf()).toHaveLength(23);
 });
 
-test("a month of evidence that comes at once is judged, each by the state of its own time", () => {
+test("a month of evidence that comes at once is judged, each by the state of its own time", async () => {
   const site = new Site();
   const batch = Array.from({ length: 100 }, (_none, at) => {
     const then = { ...unasked, issuedAt: issuedAt - 100 + at };
     return evidenceAdmission(evidenceOf({ claims: then, clockInfo: { clock: BigInt(at) } }));
   });
   site.commit(...batch.toReversed());
+  await site.settled();
   expect(new Set(statesOf())).toEqual(new Set(["affirming"]));
   expect(statesOf()).toHaveLength(100);
   expect(site.at()).toEqual(["affirming", null]);
 });
 
-test("is refused where it cannot be believed, until better evidence comes", () => {
+test("is refused where it cannot be believed, until better evidence comes", async () => {
   const site = new Site();
-  site.state(evidenceOf({ claims: unasked, tpm: new MadeTpm("another") }));
+  await site.state(evidenceOf({ claims: unasked, tpm: new MadeTpm("another") }));
   expect(site.at()).toEqual(["refused", "QUOTE_OTHER_KEY"]);
-  site.state(evidenceOf({ claims: unasked, clockInfo: { clock: 6_000n, safe: false } }));
+  await site.state(evidenceOf({ claims: unasked, clockInfo: { clock: 6_000n, safe: false } }));
   expect(site.at()).toEqual(["refused", "QUOTE_CLOCK_UNSAFE"]);
-  site.state(good(7_000n));
+  await site.state(good(7_000n));
   expect(site.at()).toEqual(["affirming", null]);
   expect(stated().map(({ result }) => result === undefined)).toEqual([true, true, false]);
 });
 
-test("a quote that is shown again is refused, as evidence and as an answer", () => {
+test("a quote that is shown again is refused, as evidence and as an answer", async () => {
   const site = new Site();
-  site.state(good(10n));
-  site.state(good(20n));
-  site.state(good(10n));
+  await site.state(good(10n));
+  await site.state(good(20n));
+  await site.state(good(10n));
   expect(site.at()).toEqual(["refused", "QUOTE_REPLAYED"]);
   const nonce = nonces.draw({ channel, device }, clock.now());
-  site.state(asked(nonce, 30n));
+  await site.state(asked(nonce, 30n));
   expect(site.at()).toEqual(["affirming", null]);
-  site.state(asked(nonce, 30n));
+  await site.state(asked(nonce, 30n));
   expect(site.at()).toEqual(["refused", "QUOTE_REPLAYED"]);
 });
 
-test("an answer to a nonce is fresh by the gateway's clock, and newer than all before", () => {
+test("an answer to a nonce is fresh by the gateway's clock, and newer than all before", async () => {
   const site = new Site();
   const nonce = nonces.draw({ channel, device }, unixMillis(issuedAt * 1_000 - 30_000));
-  site.state(asked(nonce, 10n));
+  await site.state(asked(nonce, 10n));
   expect(site.appraiser.of(device)).toEqual({
     state: "affirming",
     code: null,
@@ -299,14 +316,14 @@ test("an answer to a nonce is fresh by the gateway's clock, and newer than all b
   expect(stated()[0]?.asked).toBe(issuedAt * 1_000 - 30_000);
   expect(site.at(issuedAt + 31)).toEqual(["stale", "EVIDENCE_TOO_OLD"]);
   clock.stepTo(issuedAt * 1_000);
-  site.state(asked(nonces.draw({ channel, device }, clock.now()), 9n));
+  await site.state(asked(nonces.draw({ channel, device }, clock.now()), 9n));
   expect(site.at()).toEqual(["refused", "QUOTE_CLOCK_WENT_BACK"]);
   const old = nonces.draw({ channel, device }, unixMillis(issuedAt * 1_000 - 61_000));
-  site.state(asked(old, 40n));
+  await site.state(asked(old, 40n));
   expect(site.at()).toEqual(["refused", "EVIDENCE_TOO_OLD"]);
 });
 
-test("a nonce that was not drawn here, or for another device or channel, is wrong", () => {
+test("a nonce that was not drawn here, or for another device or channel, is wrong", async () => {
   const site = new Site();
   const at = clock.now();
   const other = unwrap({ ok: true as const, value: stream });
@@ -318,15 +335,26 @@ test("a nonce that was not drawn here, or for another device or channel, is wron
     nonces.draw({ channel, device }, at).map((byte, i) => (i === 7 ? byte ^ 1 : byte)),
   ];
   for (const [i, nonce] of wrong.entries()) {
-    site.state(asked(nonce, BigInt(100 + i)));
+    await site.state(asked(nonce, BigInt(100 + i)));
     expect(site.at(), `nonce ${i}`).toEqual(["refused", "EVIDENCE_NONCE_WRONG"]);
   }
+});
+
+test("a disk that is full holds a result back, and loses none", async () => {
+  const site = new Site();
+  site.failures = 2;
+  site.commit(evidenceAdmission(good(10n)), evidenceAdmission(bad(11n)));
+  await vi.waitFor(() => expect(site.failures).toBe(1), soon);
+  expect(statesOf()).toEqual([]);
+  for (let tries = 0; tries < 2; tries++) await clock.advance(challengeLookMs);
+  await site.settled();
+  expect(statesOf()).toEqual(["affirming", "contraindicated"]);
 });
 
 test("asks a device that listens, at once and at intervals, and tells it each result", async () => {
   const site = new Site();
   site.appraiser.online(device);
-  site.state(good(10n));
+  await site.state(good(10n));
   expect(sent).toEqual([]);
   site.appraiser.listens(device);
   site.appraiser.listens(device);
@@ -335,12 +363,10 @@ test("asks a device that listens, at once and at intervals, and tells it each re
   expect(told.gatewayChain).toEqual(chain);
   const { nonce } = unwrap(parseChallengeMessage(present(sent[1], "challenge").payload));
   expect(nonces.drawnAt({ channel, device }, nonce)).toBe(clock.now());
-  site.state(asked(nonce, 20n));
+  await site.state(asked(nonce, 20n));
   expect(sent.map(({ kind }) => kind)).toEqual(["result", "challenge", "result"]);
   // Its chain is known on this connection.
   expect(unwrap(parseResultMessage(present(sent[2], "result").payload)).gatewayChain).toEqual([]);
-  const end = new AbortController();
-  const running = site.appraiser.run({ signal: end.signal }).catch(() => undefined);
   await clock.advance(challengeLookMs);
   expect(sent).toHaveLength(3);
   await clock.advance(60_000);
@@ -348,24 +374,22 @@ test("asks a device that listens, at once and at intervals, and tells it each re
   site.appraiser.offline(device);
   await clock.advance(120_000);
   expect(sent).toHaveLength(4);
-  end.abort();
-  await running;
 });
 
-test("holds events of the log beside it to the values, which ask for a log", () => {
+test("holds events of the log beside it to the values, which ask for a log", async () => {
   const events = new Set(bootTexts.map((text) => toHex(nodeCrypto.sha256(utf8(text)))));
   const site = new Site({ references: { ...references, events } });
-  site.state(good(10n));
+  await site.state(good(10n));
   expect(site.at()).toEqual(["refused", "EVENT_LOG_MISSING"]);
-  site.state(good(11n), evidenceLog);
+  await site.state(good(11n), evidenceLog);
   expect(site.at()).toEqual(["affirming", null]);
   const fewer = new Set([...events].slice(1));
   const strict = new Site({ references: { ...references, events: fewer } });
-  strict.state(good(12n), evidenceLog);
+  await strict.state(good(12n), evidenceLog);
   expect(strict.at()).toEqual(["contraindicated", "EVENT_NOT_ALLOWED"]);
 });
 
-test("takes, marks or refuses statements by the state; evidence and its stream are always taken", () => {
+test("takes, marks or refuses statements by the state; evidence and its stream are always taken", async () => {
   const orders = (site: Site) => site.appraiser.order(device, stream);
   const rules: AdmissionPolicy = {
     pending: "quarantine",
@@ -375,17 +399,17 @@ test("takes, marks or refuses statements by the state; evidence and its stream a
   const site = new Site({ policy: rules });
   expect(orders(site)).toEqual({ rule: "quarantine", code: "ATTESTATION_PENDING" });
   expect(site.appraiser.order(device, attestationStream).rule).toBe("accept");
-  site.state(good(10n));
+  await site.state(good(10n));
   expect(orders(site).rule).toBe("accept");
-  site.state(bad(11n));
+  await site.state(bad(11n));
   expect(orders(site)).toEqual({ rule: "quarantine", code: "ATTESTATION_CONTRAINDICATED" });
-  site.state(evidenceOf({ claims: unasked, tpm: new MadeTpm("another") }));
+  await site.state(evidenceOf({ claims: unasked, tpm: new MadeTpm("another") }));
   expect(orders(site)).toEqual({ rule: "quarantine", code: "ATTESTATION_REFUSED" });
   expect(orders(new Site({ policy: rules }, false)).rule).toBe("accept");
   expect(orders(new Site({ policy: accepting })).rule).toBe("accept");
 });
 
-test("says once in the lane, before the statement, that there is no evidence or that it is too old", () => {
+test("says once in the lane, before the statement, that there is no evidence or that it is too old", async () => {
   const policy: AdmissionPolicy = { pending: "mark", stale: "mark", contraindicated: "mark" };
   const site = new Site({ policy });
   const take = (one: Site, first: number) => {
@@ -394,34 +418,39 @@ test("says once in the lane, before the statement, that there is no evidence or 
   };
   for (const first of [0, 1]) take(site, first);
   // A restart remembers: it stands in the lane.
-  take(new Site({ policy }), 2);
+  const restarted = (first: number) => {
+    const next = new Site({ policy });
+    take(next, first);
+    next.stop();
+  };
+  restarted(2);
   expect(statesOf()).toEqual(["pending"]);
   expect(stated()[0]).toMatchObject({ codes: ["EVIDENCE_MISSING"] });
   const [mark] = lane.results.list(device, undefined, 1);
   expect(mark?.leafIndex).toBe(1n);
   expect(lane.at({ lane: 1, leafIndex: 2n })?.kind).toBe("bundle");
 
-  site.state(good(10n));
+  await site.state(good(10n));
   clock.stepTo((issuedAt + 61) * 1_000);
   for (const first of [3, 4]) take(site, first);
-  take(new Site({ policy }), 5);
+  restarted(5);
   expect(statesOf()).toEqual(["pending", "affirming", "stale"]);
   expect(stated()[2]).toMatchObject({
     codes: ["EVIDENCE_TOO_OLD"],
     evidence: stated()[1]?.evidence,
   });
   clock.stepTo(issuedAt * 1_000);
-  site.state(good(11n));
+  await site.state(good(11n));
   clock.stepTo((issuedAt + 61) * 1_000);
   take(site, 6);
   expect(statesOf()).toEqual(["pending", "affirming", "stale", "affirming", "stale"]);
 });
 
-test("results and what they name move with a lane that begins anew", () => {
+test("results and what they name move with a lane that begins anew", async () => {
   const site = new Site();
-  site.state(good(10n));
+  await site.state(good(10n));
   const ordered = orderNow(lane);
-  site.state(bad(11n));
+  await site.state(bad(11n));
   const path = join(directory, "lane.db");
   lane.close();
   lane = openLane(path, { ...ordered, incarnation: new Uint8Array(16).fill(9) });
@@ -433,13 +462,13 @@ test("results and what they name move with a lane that begins anew", () => {
   expect(new Site().at()).toEqual(["contraindicated", "PCR_NOT_ALLOWED"]);
 });
 
-test("values that name no PCR are refused: they would affirm every boot", () => {
+test("values that name no PCR are refused: they would affirm every boot", async () => {
   expect(() => new Site({ references: { ...references, pcrs: new Map() } })).toThrow(
     "names no PCRs",
   );
 });
 
-test("a lane's file of before evidence is taken up, with its index", () => {
+test("a lane's file of before evidence is taken up, with its index", async () => {
   const path = join(directory, "old.db");
   openDatabase(path, { migrations: [laneSchema] }).close();
   const old = openLane(path);

@@ -5,34 +5,29 @@
 
 import { present } from "@tamga/ledger-core/base/assert";
 import { equal } from "@tamga/ledger-core/base/bytes";
-import type { MonotonicMillis } from "@tamga/ledger-core/base/time";
+import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import type { Logger } from "@tamga/ledger-core/daemon/logger";
-import type { Clock } from "@tamga/ledger-core/daemon/system-clock";
-import {
-  encodeChallengeMessage,
-  encodeResultMessage,
-} from "@tamga/ledger-core/wire/downlink-message";
 import { attestationStream } from "@tamga/ledger-core/wire/evidence-statement";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
-import type { DownlinkKind } from "@tamga/ledger-core/wire/topic";
 import type { ReferenceValues } from "../attestation/reference-values.ts";
 import type { AdmittedBatch } from "../ingest/admission-queue.ts";
 import type { ResultAdmission } from "../lane/admission.ts";
 import type { LanePlace } from "../lane/lane.ts";
 import type { KeyedLaneSigner } from "../lane/lane-signer.ts";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
-import { attestedDevicesMax, challengeLookMs, evidencePerPageMax } from "../limits.ts";
+import { attestedDevicesMax, challengeLookMs } from "../limits.ts";
+import { raceAbort } from "../race-abort.ts";
 import { requirePcrs } from "../reference-file.ts";
 import type { AdmissionOrder, AdmissionPolicy } from "./admission-policy.ts";
 import { orderFor } from "./admission-policy.ts";
-import type { ChallengeNonces } from "./challenge-nonces.ts";
+import type { AttestedLinesOptions } from "./attested-lines.ts";
+import { AttestedLines } from "./attested-lines.ts";
 import { conclude, referencesOf } from "./conclude.ts";
 import type { DeviceAttestation, Standing } from "./standing.ts";
 import { readStanding, stateOf } from "./standing.ts";
 
-export type AppraiserOptions = {
+export type AppraiserOptions = AttestedLinesOptions & {
   readonly lane: SqliteLane;
-  readonly channel: Identifier;
   readonly references: ReferenceValues;
   readonly registry: {
     /** The TPM that a device was enrolled with, after its maker's chain was verified. */
@@ -42,23 +37,13 @@ export type AppraiserOptions = {
   };
   /** The gateway's key. */
   readonly signer: KeyedLaneSigner;
-  readonly gatewayChain: readonly Uint8Array[];
   /** Resolves after the commit that holds it. */
   readonly admit: (admission: ResultAdmission) => Promise<unknown>;
-  /** @returns false where the device is not on the line. */
-  readonly send: (device: Identifier, kind: DownlinkKind, payload: Uint8Array) => boolean;
-  readonly nonces: ChallengeNonces;
   readonly policy: AdmissionPolicy;
-  /** Milliseconds between two nonces for a device on the line. */
-  readonly challengeEveryMs: number;
-  readonly clock: Clock;
   readonly logger: Logger;
 };
 
 type Claim = { readonly attestationKey: Uint8Array };
-
-/** A device on the line, from its first question on. */
-type AttestedLine = { challengedAt: MonotonicMillis | undefined; hasChain: boolean };
 
 export class Appraiser {
   readonly #options: AppraiserOptions;
@@ -66,18 +51,20 @@ export class Appraiser {
   readonly #standings = new Map<Identifier, Standing>();
   /** Each statement asks; a device that was enrolled anew connects anew. */
   readonly #claims = new Map<Identifier, { readonly claim: Claim | undefined }>();
-  readonly #lines = new Map<Identifier, AttestedLine>();
-  /** Leaves of evidence whose result is on its way into the lane. */
-  readonly #concluding = new Set<string>();
+  readonly #lines: AttestedLines;
+  /** Devices that may have evidence without a result. */
+  readonly #waiting = new Set<Identifier>();
+  /** Leaves of evidence up to which each device has its results. */
+  readonly #answered = new Map<Identifier, LanePlace>();
+  #wake: () => void = () => undefined;
   /** By device, what was last stated about it without new evidence. */
   readonly #marked = new Map<Identifier, string>();
-  readonly #failure = Promise.withResolvers<never>();
 
   /** Throws REFERENCES_EMPTY: values that hold nothing to anything would affirm every boot. */
   constructor(options: AppraiserOptions) {
     requirePcrs(options.references);
     this.#options = options;
-    this.#failure.promise.catch(() => undefined);
+    this.#lines = new AttestedLines(options);
   }
 
   /** How the device stands. */
@@ -102,51 +89,62 @@ export class Appraiser {
     return order;
   }
 
-  /** After a commit: judges new evidence, and tells devices what was concluded. */
+  /** After a commit: notes new evidence, and tells devices what was concluded. */
   committed(batch: AdmittedBatch): void {
     for (const { admission, admitted } of batch) {
       if (admitted.outcome !== "accepted") continue;
       if (admission.kind === "statement" && admission.type === "evidence")
-        this.#judge(admission.device, admitted);
+        this.#mayWait(admission.device);
       if (admission.kind !== "result") continue;
-      const { device, state, codes, evidence } = admission;
+      const { device, state, codes } = admission;
       this.#standings.delete(device);
-      if (evidence !== undefined) this.#concluding.delete(keyOf(evidence));
       const facts = { event: "device.appraised", device, state, codes } as const;
       if (state === "affirming") this.#options.logger.info(facts, "a device was appraised");
       else this.#options.logger.warn(facts, "a device's state is not affirmed");
-      this.#tell(device);
+      this.#lines.tell(device, this.#resultOf(device));
     }
   }
 
-  /** A connection begins: nothing was sent on it. */
+  /** A connection begins: nothing was sent on it, and the device may have been enrolled anew. */
   online(device: Identifier): void {
-    this.#lines.delete(device);
+    this.#lines.offline(device);
     this.#claims.delete(device);
   }
 
   offline(device: Identifier): void {
-    this.#lines.delete(device);
+    this.#lines.offline(device);
   }
 
   /** The device asked its first question on this connection, so it listens. */
   listens(device: Identifier): void {
-    if (this.#lines.has(device) || this.#claim(device) === undefined) return;
-    this.#lines.set(device, { challengedAt: undefined, hasChain: false });
-    this.#tell(device);
-    this.#challenge(device);
+    if (this.#claim(device) !== undefined) this.#lines.begin(device, this.#resultOf(device));
   }
 
-  /** Judges what waits from before, then asks whoever is on the line now and then. */
+  /** Judges what waits from before and what comes, and asks whoever is on the line now and then. */
   async run({ signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const asking = async () => {
-      await this.#catchUp(signal);
-      while (!signal.aborted) {
-        await this.#options.clock.sleep(challengeLookMs, { signal });
-        for (const device of this.#lines.keys()) this.#challenge(device);
-      }
-    };
-    await Promise.race([asking(), this.#failure.promise]);
+    await Promise.race([this.#judgeAll(signal), this.#lines.run({ signal })]);
+  }
+
+  /** One piece of evidence of each device by turns: none keeps the others waiting. */
+  async #judgeAll(signal: AbortSignal): Promise<void> {
+    for (const device of this.#options.registry.devices()) {
+      if (this.#claim(device) === undefined) continue;
+      await this.#judgeAnew(device, signal);
+      this.#waiting.add(device);
+    }
+    while (!signal.aborted) {
+      const more = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      for (const device of [...this.#waiting]) await this.#judgeNext(device, signal);
+      if (this.#waiting.size === 0) await raceAbort(more, signal);
+    }
+  }
+
+  #mayWait(device: Identifier): void {
+    if (this.#claim(device) === undefined) return;
+    this.#waiting.add(device);
+    this.#wake();
   }
 
   #standing(device: Identifier): Standing {
@@ -173,74 +171,92 @@ export class Appraiser {
     const codes = state === "stale" ? ["EVIDENCE_TOO_OLD"] : ["EVIDENCE_MISSING"];
     const evidence =
       row === undefined ? {} : { evidence: { ...row, identity: identityAt(lane, row) } };
-    this.#admit({ kind: "result", device, state, codes, ...evidence });
+    // In one turn with the statement that it is about, which goes into the same queue behind it.
+    this.#admit({ kind: "result", device, state, codes, ...evidence }).then(
+      (isStored) => {
+        if (!isStored) this.#marked.delete(device);
+      },
+      // What is no fault of the disk is the statement's fault too, which says it.
+      () => this.#marked.delete(device),
+    );
   }
 
-  /** @param again where it was judged by other values before. */
-  #judge(device: Identifier, place: LanePlace, again = false): void {
+  /** The oldest evidence of a device that has no result. */
+  async #judgeNext(device: Identifier, signal: AbortSignal): Promise<void> {
+    const [place] = this.#options.lane.results.unanswered(device, this.#answered.get(device), 1);
+    if (place === undefined) {
+      this.#waiting.delete(device);
+      return;
+    }
+    if (await this.#judge(device, { place, again: false }, signal))
+      remember(this.#answered, device, place);
+  }
+
+  /** What counts of a device, where other values than today's judged it. */
+  async #judgeAnew(device: Identifier, signal: AbortSignal): Promise<void> {
+    const { references, signer } = this.#options;
+    const { believed, refused } = this.#standing(device);
+    const before = believed && referencesOf(signer, believed.claims);
+    const place = believed?.row.evidence;
+    if (before === undefined || place === undefined || equal(before, references.digest)) return;
+    // By those of today it cannot be judged, as an earlier start has said.
+    if (keyOf(refused?.row.evidence) === keyOf(place)) return;
+    await this.#judge(device, { place, again: true }, signal);
+  }
+
+  /**
+   * It is work of this very thread: the rest after it leaves three quarters to what comes in.
+   *
+   * @returns false where the result could not be stored, which passes by itself or ends the channel elsewhere.
+   */
+  async #judge(
+    device: Identifier,
+    { place, again }: { readonly place: LanePlace; readonly again: boolean },
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { lane, channel, references, signer, nonces, clock } = this.#options;
     const claim = this.#claim(device);
-    if (claim === undefined || this.#concluding.has(keyOf(place))) return;
-    this.#concluding.add(keyOf(place));
+    if (claim === undefined) {
+      this.#waiting.delete(device);
+      return false;
+    }
+    const began = clock.monotonic();
     const { attestationKey } = claim;
-    const of = { device, place: { ...place, identity: identityAt(lane, place) }, again };
+    const named = { ...place, identity: identityAt(lane, place) };
     const drawnAt = (nonce: Uint8Array) => nonces.drawnAt({ channel, device }, nonce);
-    const now = clock.now();
-    this.#admit(conclude({ lane, references, signer, drawnAt }, { ...of, attestationKey, now }));
+    const of = { device, place: named, again, attestationKey, now: clock.now() };
+    const result = conclude({ lane, references, signer, drawnAt }, of);
+    const rest = restFactor * (clock.monotonic() - began);
+    const isStored = await this.#admit(result);
+    const ms = isStored ? rest : challengeLookMs;
+    if (ms > 0) await clock.sleep(ms, { signal });
+    return isStored;
   }
 
-  /** A commit that fails ends the channel, as it does for a statement. */
-  #admit(admission: ResultAdmission): void {
-    this.#options.admit(admission).catch((error: unknown) => this.#failure.reject(error));
-  }
-
-  #tell(device: Identifier): void {
-    const { lane, send, gatewayChain } = this.#options;
-    const line = this.#lines.get(device);
-    if (line === undefined) return;
-    const { refused, believed, newest } = this.#standing(device);
-    const told = refused ?? believed ?? newest;
-    if (told === undefined) return;
-    const { row } = told;
-    const result = present(lane.log(row.lane).entry(row.leafIndex), "leaf of a stored row");
-    const chain = line.hasChain ? [] : gatewayChain;
-    if (send(device, "result", encodeResultMessage({ result, gatewayChain: chain })))
-      line.hasChain = true;
-  }
-
-  #challenge(device: Identifier): void {
-    const { channel, nonces, send, challengeEveryMs, clock } = this.#options;
-    const line = this.#lines.get(device);
-    if (line === undefined) return;
-    const at = clock.monotonic();
-    const { challengedAt } = line;
-    if (challengedAt !== undefined && at - challengedAt < challengeEveryMs) return;
-    const nonce = nonces.draw({ channel, device }, clock.now());
-    if (send(device, "challenge", encodeChallengeMessage({ nonce }))) line.challengedAt = at;
-  }
-
-  /** Evidence whose result a crash lost, or that came before there were values; and values that changed. */
-  async #catchUp(signal: AbortSignal): Promise<void> {
-    const { lane, registry, references, signer } = this.#options;
-    for (const device of registry.devices()) {
-      if (this.#claim(device) === undefined) continue;
-      const { believed, refused } = this.#standing(device);
-      const before = believed && referencesOf(signer, believed.claims);
-      const evidence = believed?.row.evidence;
-      const isRefused = keyOf(refused?.row.evidence) === keyOf(evidence);
-      if (before !== undefined && evidence !== undefined && !isRefused)
-        if (!equal(before, references.digest)) this.#judge(device, evidence, true);
-      for (let after: LanePlace | undefined; !signal.aborted; ) {
-        const page = lane.results.unanswered(device, after, evidencePerPageMax);
-        for (const place of page) this.#judge(device, place);
-        after = page.at(-1);
-        if (page.length < evidencePerPageMax) break;
-        // Between two pages others have their turn, and what was concluded is committed.
-        await this.#options.clock.sleep(1, { signal });
-      }
+  /** A full disk passes; what it kept from being stated is stated then. */
+  async #admit(admission: ResultAdmission): Promise<boolean> {
+    try {
+      await this.#options.admit(admission);
+      return true;
+    } catch (error) {
+      if (!(error instanceof OperationalError)) throw error;
+      const { code } = error;
+      const facts = { event: "result.waits", device: admission.device, code } as const;
+      this.#options.logger.warn(facts, "a result could not be stored");
+      return false;
     }
   }
+
+  #resultOf(device: Identifier): Uint8Array | undefined {
+    const { refused, believed, newest } = this.#standing(device);
+    const row = (refused ?? believed ?? newest)?.row;
+    if (row === undefined) return undefined;
+    return present(this.#options.lane.log(row.lane).entry(row.leafIndex), "leaf of a stored row");
+  }
 }
+
+/** Of the time that a judgement took. */
+const restFactor = 3;
 
 /** Of as many devices as the limit allows; whoever was asked for longest ago is forgotten. */
 function remember<T>(known: Map<Identifier, T>, device: Identifier, value: T): T {

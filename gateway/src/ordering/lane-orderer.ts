@@ -14,6 +14,7 @@ import { parseGatewayClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import { parseStatement } from "@tamga/ledger-core/wire/statement";
 import type { Transaction } from "@tamga/ledger-core/wire/transaction";
 import type { SqliteLane } from "../lane/sqlite-lane.ts";
+import { raceAbort } from "../race-abort.ts";
 import type { DeviceRegistry } from "../registry/device-registry.ts";
 import type { KeyOrderer } from "./key-orderer.ts";
 import { OrderPace } from "./order-pace.ts";
@@ -293,15 +294,4 @@ function statementType(statement: Uint8Array): string | undefined {
 /** A revocation was ordered in between: the next head names the new list. */
 function isStale(fault: LedgerFault): boolean {
   return fault.code === "LANE_HEAD_STALE_REVOCATIONS";
-}
-
-function raceAbort(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    work.then(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, reject);
-  });
 }
