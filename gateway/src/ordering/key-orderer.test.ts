@@ -192,6 +192,27 @@ test("one that the ledger refuses is said, and waits for the next start; the oth
   expect(stated().map(([device]) => device)).toEqual([second, first]);
 });
 
+test("what a full disk kept from being signed is signed later", async () => {
+  certify(first);
+  const full = new Error("full");
+  let failures = 1;
+  const { keyStatements: real } = registry;
+  const one = orderer({
+    statements: {
+      unstated: (part) => real.unstated(part),
+      unordered: (channel, part) => real.unordered(channel, part),
+      markOrdered: (id, channel) => real.markOrdered(id, channel),
+      add: (key, statement) => {
+        if (failures-- > 0) throw full;
+        real.add(key, statement);
+      },
+    },
+  });
+  await expect(one.order(submit, signal)).rejects.toBe(full);
+  expect(await one.order(submit, signal)).toBe(true);
+  expect(stated().map(([device]) => device)).toEqual([first]);
+});
+
 test("looks again only when something has changed", async () => {
   const one = orderer();
   expect(await one.order(submit, signal)).toBe(false);

@@ -62,11 +62,22 @@ export class KeyOrderer {
   async order(submit: Submit, signal: AbortSignal): Promise<boolean> {
     if (!this.#mayHaveMore) return false;
     this.#mayHaveMore = false;
+    try {
+      const some = await this.#orderSome(submit, signal);
+      if (some) this.#mayHaveMore = true;
+      return some;
+    } catch (error) {
+      // A full disk, or the end: what was not done is still to be done.
+      this.#mayHaveMore = true;
+      throw error;
+    }
+  }
+
+  async #orderSome(submit: Submit, signal: AbortSignal): Promise<boolean> {
     const { statements, isOurs, channel } = this.#options;
     const part = { isOurs, limit: keysPerTurnMax };
     for (const key of statements.unstated(part)) statements.add(key, await this.#sign(key));
     const waiting = statements.unordered(channel.id, { ...part, except: this.#hopeless });
-    if (waiting.length > 0) this.#mayHaveMore = true;
     await Promise.all(waiting.map((one) => this.#submit(one, submit, signal)));
     return waiting.length > 0;
   }
