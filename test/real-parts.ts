@@ -15,6 +15,7 @@ const parts = {
   "libtpm2-pkcs11-tools": "tpm2_ptool",
   opensc: "pkcs11-tool",
   pcscd: "pcscd",
+  gdb: "gcore",
   "vsmartcard-vpcd": "vpcd-config",
 } as const;
 

@@ -28,6 +28,7 @@ const parts = [
   { debian: "opensc", present: () => found("pkcs11-tool"), for: "tokens of that module" },
   { debian: "pcscd", present: () => found("pcscd"), for: "smart card readers" },
   { debian: "vsmartcard-vpcd", present: () => found("vpcd-config"), for: "a reader of no metal" },
+  { debian: "gdb", present: () => found("gcore"), for: "what a core shows of a process" },
   {
     debian: "g++ make python3",
     present: () => isPkcs11Built(root),

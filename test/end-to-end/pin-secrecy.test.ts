@@ -1,12 +1,21 @@
 /** The PIN of a token goes from its file to the token, and nowhere else that another could read. */
 
-import { spawn } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { present } from "@tamga/ledger-core/base/assert";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { requirePart } from "../real-parts.ts";
@@ -15,7 +24,10 @@ import { createSoftHsm } from "../support/softhsm.ts";
 import { soon } from "../support/soon.ts";
 import { SyntheticChannel } from "../support/synthetic-channel.ts";
 
+const run = promisify(execFile);
 const main = new URL("../../agent/src/main.ts", import.meta.url).pathname;
+/** Some sandboxes let nobody look into another process, not even root. */
+const canDump = requirePart("gdb") && mayTrace();
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
@@ -72,11 +84,42 @@ function leaks(places: ReadonlyMap<string, Buffer>, secrets: readonly string[]):
 /** Without its last digits, which depend on what stands behind. */
 const inBase64 = (bytes: Buffer) => bytes.toString("base64").replace(/.?.?=*$/, "");
 
+function mayTrace(): boolean {
+  const script = 'sleep 60 & gcore -o "$0" $! && s=0 || s=1; kill $!; rm -f "$0".*; exit $s';
+  const tried = spawnSync("sh", ["-c", script, join(tmpdir(), `tamga-trace-${process.pid}`)]);
+  if (tried.status === 0) return true;
+  process.stderr.write(
+    "*** tamga: SKIPPED ALOUD: no process may be traced here, so no core is made ***\n",
+  );
+  return false;
+}
+
+/** What a debugger, or the kernel at a crash, would write of a process. */
+async function coreOf(pid: number, directory: string): Promise<Buffer> {
+  const file = join(directory, "core");
+  await run("gcore", ["-o", file, String(pid)]);
+  renameSync(`${file}.${pid}`, file);
+  const core = readFileSync(file);
+  expect(core.subarray(1, 4).toString()).toBe("ELF");
+  return core;
+}
+
 function filesBelow(directory: string): readonly string[] {
   return readdirSync(directory, { recursive: true, encoding: "utf8" })
     .map((name) => join(directory, name))
     .filter((path) => statSync(path).isFile());
 }
+
+test.runIf(canDump)("a core of a process that nobody guards shows its secrets", async () => {
+  const secret = randomBytes(12).toString("hex");
+  const directory = mkdtempSync(join(tmpdir(), "tamga-core-"));
+  cleanups.push(() => rmSync(directory, { recursive: true }));
+  const child = spawn("sleep", ["600"], { env: { ...process.env, SECRET: secret } });
+  cleanups.push(() => child.kill("SIGKILL"));
+  await once(child, "spawn");
+  const core = await coreOf(present(child.pid, "process"), directory);
+  expect(leaks(new Map([["core", core]]), [secret])).toEqual(["core"]);
+});
 
 describe.runIf(requirePart("softhsm2"))("a PIN", () => {
   test("is found in no log, file, page, argument or environment of an agent that uses it", async () => {
@@ -135,6 +178,7 @@ describe.runIf(requirePart("softhsm2"))("a PIN", () => {
     // In its memory the PIN is, as a string that nobody can overwrite: no segment of that goes into a core.
     const filter = `/proc/${present(child.pid, "process")}/coredump_filter`;
     expect(readFileSync(filter, "utf8").trim()).toBe("00000000");
+    if (canDump) note("core", await coreOf(present(child.pid, "process"), dataDir));
     const address = readFileSync(join(dataDir, "http.address"), "utf8").trim();
     for (const path of ["/", "/status.json", "/metrics"]) {
       const response = await fetch(`${address}${path}`);
@@ -153,6 +197,7 @@ describe.runIf(requirePart("softhsm2"))("a PIN", () => {
       await ran("doctor with a wrong PIN", "doctor", "--data", dataDir, "--seconds", "1"),
     ).toBe(1);
 
+    rmSync(join(dataDir, "core"), { force: true });
     for (const path of filesBelow(dataDir)) note(path, readFileSync(path));
     expect(places.size).toBeGreaterThan(15);
     expect(leaks(places, [pin, wrong])).toEqual([]);
