@@ -19,7 +19,7 @@ export function parseDevice(text: string): Identifier {
 const sentences: Readonly<Record<string, string>> = {
   DEVICE_UNKNOWN: "is not known here: let it enrol first",
   CERTIFICATE_CHAIN_BAD:
-    "does not get this certificate: its chain does not end in a CA of the channel's trust policy",
+    "does not get this certificate: its chain is not a good one up to a CA of the channel's trust policy",
   CERTIFICATE_OTHER_ORGANISATION:
     "does not get this certificate: another organisation's CA issued it",
   CERTIFICATE_OTHER_DEVICE:

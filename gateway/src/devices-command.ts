@@ -4,6 +4,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { toHex } from "@tamga/ledger-core/base/bytes";
 import { OperationalError } from "@tamga/ledger-core/base/operational-error";
 import { SystemClock } from "@tamga/ledger-core/daemon/system-clock";
+import type { ChainFault } from "@tamga/ledger-core/receipt/certificate-chain";
+import { printable } from "@tamga/ledger-core/receipt/printable";
 import { parseEnrolmentRequest } from "@tamga/ledger-core/wire/enrolment";
 import type { Command } from "commander";
 import { channelOfDevice } from "./channels.ts";
@@ -150,7 +152,7 @@ async function approve(
     });
     if (!approved.ok) {
       const { fault } = approved;
-      const why = fault.code === "CERTIFICATE_CHAIN_BAD" ? fault.cause.code : "";
+      const why = fault.code === "CERTIFICATE_CHAIN_BAD" ? whyNot(fault.cause) : "";
       throw refused(fault.code, request.device, why);
     }
     const { device, keyKind } = request;
@@ -169,6 +171,11 @@ async function approve(
   } finally {
     registry.close();
   }
+}
+
+/** The stable code, and the algorithm where that is what nobody here verifies. */
+function whyNot(fault: ChainFault): string {
+  return "algorithm" in fault ? `${fault.code}: ${printable(fault.algorithm)}` : fault.code;
 }
 
 /** The very request that the device signed; the CA adds what the certificate has to say beyond it. */

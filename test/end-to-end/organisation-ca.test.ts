@@ -210,6 +210,16 @@ describe("is refused", () => {
     await sign("meter-4", "meters");
     const short = chain("short.pem", "meter-4.pem");
     await expect(approve(short)).rejects.toMatchObject(code("CHAIN_NOT_TRUSTED"));
+    await openssl("genrsa", "-out", "rsa.key", "2048");
+    writeFileSync(
+      file("rsa.ext"),
+      "basicConstraints = critical, CA:TRUE\nkeyUsage = critical, keyCertSign\n",
+    );
+    await openssl("req", "-new", "-key", "rsa.key", "-subj", "/CN=rsa", "-out", "rsa.csr");
+    await sign("rsa", undefined);
+    await sign("meter-4", "rsa");
+    const pkcs1 = chain("pkcs1.pem", "meter-4.pem", "rsa.pem");
+    await expect(approve(pkcs1)).rejects.toMatchObject(code("RSA PKCS #1 v1.5 with SHA-256"));
     writeFileSync(file("empty.pem"), "no certificate\n");
     await expect(approve(file("empty.pem"))).rejects.toMatchObject(
       code("CERTIFICATE_FILE_INVALID"),

@@ -40,7 +40,7 @@ export type DeviceSummary = {
   readonly keyKind: KeyKind;
   readonly kid: string;
   readonly notAfter: UnixMillis | undefined;
-  /** Whether the ledger has the key with this certificate; undefined of a request. */
+  /** Whether the ledger has the key with this certificate; undefined of a request and of a revoked key. */
   readonly ordered: boolean | undefined;
 };
 
@@ -324,7 +324,8 @@ export class DeviceRegistry {
         keyKind: key.keyKind,
         kid: toHex(key.kid),
         notAfter: key.notAfter,
-        ordered: this.keyStatements.isOrdered(key.kid),
+        // Of a revoked key the revocation is what counts there.
+        ordered: key.revoked === undefined ? this.keyStatements.isOrdered(key.kid) : undefined,
       }));
     return [...pending, ...keys];
   }
