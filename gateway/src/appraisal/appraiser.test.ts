@@ -76,8 +76,8 @@ let sent: { readonly kind: DownlinkKind; readonly payload: Uint8Array }[];
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "tamga-appraiser-"));
-  lane = openLane(join(directory, "lane.db"));
   clock = new ManualClock(unixMillis(issuedAt * 1_000));
+  lane = openLane(join(directory, "lane.db"), undefined, { clock });
   nonces = new ChallengeNonces(randomBytes(32));
   sequence = 0n;
   sent = [];
@@ -321,6 +321,25 @@ test("an answer to a nonce is fresh by the gateway's clock, and newer than all b
   const old = nonces.draw({ channel, device }, unixMillis(issuedAt * 1_000 - 61_000));
   await site.state(asked(old, 40n));
   expect(site.at()).toEqual(["refused", "EVIDENCE_TOO_OLD"]);
+});
+
+test("quotes that were made ahead, to be shown later, run ahead of their TPM's clock", async () => {
+  const site = new Site();
+  const later = (seconds: number, clockMs: bigint, resetCount = 3) =>
+    evidenceOf({
+      claims: { ...unasked, issuedAt: issuedAt + seconds },
+      clockInfo: { clock: clockMs, resetCount },
+    });
+  await site.state(asked(nonces.draw({ channel, device }, clock.now()), 1_000n));
+  clock.stepTo((issuedAt + 3_600) * 1_000);
+  // Nobody can say so much before a TPM ran for it; what it ran for may be said.
+  await site.state(later(3_600, 61_000n));
+  expect(site.at(issuedAt + 3_600)).toEqual(["refused", "EVIDENCE_AHEAD_OF_TPM"]);
+  await site.state(later(3_600, 3_401_000n));
+  expect(site.at(issuedAt + 3_600)).toEqual(["affirming", null]);
+  // Of another boot there is no answer to hold it to: its age rests on the device's word.
+  await site.state(later(7_200, 3_402_000n, 4));
+  expect(site.at(issuedAt + 7_200)).toEqual(["affirming", null]);
 });
 
 test("a nonce that was not drawn here, or for another device or channel, is wrong", async () => {

@@ -15,7 +15,7 @@ import type { ResultClaims } from "@tamga/ledger-core/wire/gateway-claims";
 import type { Identifier } from "@tamga/ledger-core/wire/identifier";
 import { resultCodesMax } from "@tamga/ledger-core/wire/limits";
 import type { AppraisalContext } from "../attestation/appraise.ts";
-import { appraise } from "../attestation/appraise.ts";
+import { appraise, clockAheadMax } from "../attestation/appraise.ts";
 import type { AppraisedQuote } from "../attestation/bracket.ts";
 import type { ReferenceValues } from "../attestation/reference-values.ts";
 import type { ResultAdmission } from "../lane/admission.ts";
@@ -82,6 +82,8 @@ export function conclude(ports: Ports, of: Evidenced): ResultAdmission {
   };
   if (!judged.ok) return { ...said, state: "refused", codes: [judged.fault.code] };
   const { result, findings, quote } = judged.value;
+  if (nonce === undefined && isAheadOfTpm(lane, evidence, quote))
+    return { ...said, state: "refused", codes: ["EVIDENCE_AHEAD_OF_TPM"] };
   const tier = overallTier(result.modules);
   const codes = [...new Set(findings.map(({ code }) => code))].slice(0, resultCodesMax);
   const { resetCount, clock } = quote.clockInfo;
@@ -106,6 +108,21 @@ export function referencesOf(
 
 /** SQLite's largest integer; no TPM has run for so long. */
 const clockMax = 2n ** 63n - 1n;
+
+/**
+ * Whether evidence says a later time than its TPM can have seen since the last answer to a nonce: as quotes do
+ * that were made in a good state, to be shown in a bad one. A TPM's clock is good for 15 % (Part 1, §36.3.2).
+ */
+function isAheadOfTpm(
+  lane: SqliteLane,
+  { device, issuedAt }: Evidence,
+  { clockInfo }: AppraisedQuote,
+): boolean {
+  const anchor = lane.results.anchor(device, clockInfo);
+  if (anchor === undefined) return false;
+  const elapsedMs = Number(clockInfo.clock - anchor.clock);
+  return issuedAt * 1_000 - anchor.anchored > 1.15 * elapsedMs + 1_000 * clockAheadMax;
+}
 
 /** A nonce that is not ours equals none: EVIDENCE_NONCE_WRONG. */
 function askedBy(nonce: Uint8Array, drawn: UnixMillis | undefined, now: number) {

@@ -113,7 +113,8 @@ export class Admitter {
     const named = evidence === undefined ? {} : { evidence: evidence.identity };
     const signed = signIdentified(signer, identity, { ...said, ...named, at }, at);
     tables.statements.insertResult(place, device, signed.identity);
-    tables.results.insert(place, { device, state: said.state, evidence, quote });
+    const anchored = said.asked === undefined ? undefined : at;
+    tables.results.insert(place, { device, state: said.state, evidence, quote, anchored });
     return signed.bytes;
   }
 

@@ -48,7 +48,7 @@ export const evidenceIndex = `CREATE INDEX statement_evidence ON statement (devi
 export const resultTable = `
   CREATE TABLE result (
     place INTEGER PRIMARY KEY, device INTEGER NOT NULL, state INTEGER NOT NULL, evidence INTEGER,
-    reset_count INTEGER, clock INTEGER, attest BLOB) STRICT;
+    reset_count INTEGER, clock INTEGER, attest BLOB, anchored INTEGER) STRICT;
   CREATE INDEX result_device ON result (device);
   CREATE INDEX result_counts ON result (device, reset_count, clock) WHERE attest IS NOT NULL;
   CREATE INDEX result_evidence ON result (evidence) WHERE evidence IS NOT NULL;

@@ -2,6 +2,7 @@
 
 import { present } from "@tamga/ledger-core/base/assert";
 import type { Digest } from "@tamga/ledger-core/base/bytes";
+import type { UnixMillis } from "@tamga/ledger-core/base/time";
 import type { Database } from "@tamga/ledger-core/daemon/sqlite";
 import type { ResultState } from "@tamga/ledger-core/wire/gateway-claims";
 import { resultStates } from "@tamga/ledger-core/wire/gateway-claims";
@@ -45,14 +46,24 @@ export class ResultRows {
   readonly #newest;
   readonly #newestOf;
   readonly #believed;
+  readonly #anchor;
   readonly #list;
   readonly #newestRows;
   readonly #unanswered;
 
   constructor(db: Database) {
     this.#insert = db.prepare<
-      [number, number, number, number | null, number | null, bigint | null, Uint8Array | null]
-    >("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?)");
+      [
+        number,
+        number,
+        number,
+        number | null,
+        number | null,
+        bigint | null,
+        Uint8Array | null,
+        number | null,
+      ]
+    >("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
     this.#move = db.prepare<[number, number]>("UPDATE result SET place = ? WHERE place = ?");
     this.#moveEvidence = db.prepare<[number, number]>(
       "UPDATE result SET evidence = ? WHERE evidence = ?",
@@ -68,6 +79,13 @@ export class ResultRows {
       `AND r.attest IS NOT NULL AND (r.reset_count < ? OR (r.reset_count = ? AND r.clock <= ?))
        AND r.evidence <> ? ORDER BY r.reset_count DESC, r.clock DESC, r.place DESC LIMIT 1`,
     );
+    this.#anchor = db
+      .prepare<[string, number, bigint], { readonly anchored: bigint; readonly clock: bigint }>(
+        `SELECT r.anchored, r.clock FROM result r WHERE ${ofDevice} AND r.attest IS NOT NULL
+           AND r.anchored IS NOT NULL AND r.reset_count = ? AND r.clock <= ?
+         ORDER BY r.clock DESC, r.place ASC LIMIT 1`,
+      )
+      .safeIntegers();
     this.#list = rows<[string, number, number]>("AND r.place > ? ORDER BY r.place LIMIT ?");
     this.#newestRows = rows<[string, number]>("ORDER BY r.place DESC LIMIT ?");
     this.#unanswered = db
@@ -82,9 +100,12 @@ export class ResultRows {
 
   insert(
     place: LanePlace,
-    row: { readonly device: number } & Pick<ResultRow, "state" | "evidence" | "quote">,
+    row: { readonly device: number; readonly anchored: UnixMillis | undefined } & Pick<
+      ResultRow,
+      "state" | "evidence" | "quote"
+    >,
   ): void {
-    const { device, state, evidence, quote } = row;
+    const { device, state, evidence, quote, anchored } = row;
     this.#insert.run(
       placeKey(place),
       device,
@@ -93,6 +114,7 @@ export class ResultRows {
       quote?.resetCount ?? null,
       quote?.clock ?? null,
       quote?.attest ?? null,
+      anchored ?? null,
     );
   }
 
@@ -125,6 +147,22 @@ export class ResultRows {
     const other = except === undefined ? -1 : placeKey(except);
     const row = this.#believed.get(device, resetCount, resetCount, least, other);
     return row && rowOf(row);
+  }
+
+  /**
+   * The newest believed quote of the same reset, up to this clock, that answered a nonce: when the gateway
+   * had it at the latest, by its own clock, and what the TPM's clock said as it was made.
+   */
+  anchor(
+    device: string,
+    { resetCount, clock }: { readonly resetCount: number; readonly clock: bigint },
+  ): { readonly anchored: number; readonly clock: bigint } | undefined {
+    const row = this.#anchor.get(
+      device,
+      resetCount,
+      clock < countsMax.clock ? clock : countsMax.clock,
+    );
+    return row && { anchored: Number(row.anchored), clock: row.clock };
   }
 
   /** In the order of the lane, after a leaf. */
