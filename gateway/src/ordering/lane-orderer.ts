@@ -91,8 +91,10 @@ export class LaneOrderer {
         this.#wake = resolve;
       });
       const before = orderedSize();
-      const busy = await this.#outlast(signal, () => this.#orderAll(signal));
-      if (busy) pace.tried(clock.monotonic(), Number(orderedSize() - before));
+      const done = await this.#outlast(signal, () => this.#orderAll(signal));
+      // Keys wait for their own seals, and no head waits because a device was enrolled.
+      if (done === "keys") continue;
+      if (done === "heads") pace.tried(clock.monotonic(), Number(orderedSize() - before));
       else await raceAbort(grown, signal);
       await clock.sleep(pace.waitMs(clock.monotonic()), { signal });
     }
@@ -145,13 +147,12 @@ export class LaneOrderer {
     }
   }
 
-  /** @returns false where there was nothing to order. */
-  async #orderAll(signal: AbortSignal): Promise<boolean> {
+  async #orderAll(signal: AbortSignal): Promise<"heads" | "keys" | "nothing"> {
     await this.#recoverOrdered(signal);
     const revoked = await this.#orderRevocations(signal);
     const stated = await this.#options.keys?.order((...of) => this.#submit(...of), signal);
     const grew = await this.#orderHead(signal);
-    return revoked || stated === true || grew;
+    return revoked || grew ? "heads" : stated === true ? "keys" : "nothing";
   }
 
   /** Read anew before each head: one signed on another tree than the ordered one would freeze the lane for ever. */
